@@ -1,0 +1,234 @@
+//! The compiled system: what the assembler writes and PID 1 reads.
+//!
+//! It is plain data, serialised as JSON at [`PATH`] inside the image. The kernel's modules have a table of their own at
+//! [`MODULES_PATH`], because most of a boot's reading time would otherwise go into a file that many hosts do not need.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use oci_spec::runtime::Spec;
+use serde::{Deserialize, Serialize};
+
+/// Version of the contract: raised whenever an older init would misread it.
+pub const VERSION: u32 = 1;
+
+/// Where the contract lies in the host's root, an absolute path.
+pub const PATH: &str = "/hullkit/contract.json";
+
+/// Where the [`ModuleIndex`] lies in the host's root, an absolute path; absent if the image has no modules.
+pub const MODULES_PATH: &str = "/hullkit/modules.json";
+
+/// Folder of the images, an absolute path; each is `<IMAGES>/<short digest>/rootfs`.
+pub const IMAGES: &str = "/images";
+
+/// File beside an image's `rootfs` that lists the extended attributes a cpio archive cannot carry: a JSON [`Xattrs`].
+pub const XATTRS_FILE: &str = "xattrs.json";
+
+/// Extended attributes of one image: path relative to `rootfs`, then attribute name, then the value's bytes.
+pub type Xattrs = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
+
+/// Everything PID 1 needs to know about the host it boots.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Contract {
+    /// Always [`VERSION`] when written; init refuses any other.
+    pub version: u32,
+    /// Host name to set; the kernel's default stays if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Kernel parameters, dotted name to value, set before the network.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctl: BTreeMap<String, String>,
+    /// Modules to load at boot whether or not a device asks for them, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
+    /// Cidr interfaces to set up; the first rule that matches an interface is the one that applies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<Interface>,
+    /// Run one after another, each to its end, before any service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub onboot: Vec<Container>,
+    /// Kept running until the host goes down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Container>,
+    /// Run one after another after the services have stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub onshutdown: Vec<Container>,
+}
+
+/// One container: its root, its final OCI runtime configuration, and what happens when it ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    /// Unique within its section; a single path component.
+    pub name: String,
+    /// The image as the manifest names it, for messages only.
+    pub image: String,
+    /// Absolute path of the image's root file system on the host, read by every container that uses the image.
+    pub lower: String,
+    /// Bind-mount the image read-only instead of giving the container a writable overlay.
+    pub readonly: bool,
+    /// OCI runtime configuration. `root.path` is `rootfs`, relative to the bundle that init makes.
+    pub spec: Spec,
+    /// What init does around the container, from the manifest's `runtime`.
+    #[serde(default, skip_serializing_if = "Runtime::is_empty")]
+    pub runtime: Runtime,
+    /// When a stopped service is started again; means nothing for `onboot` and `onshutdown`.
+    #[serde(default)]
+    pub restart: Restart,
+}
+
+/// Things done on the host before a container starts (LinuxKit's `runtime` section).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Runtime {
+    /// Directories to create, parents included; relative ones lie under the container's root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mkdir: Vec<String>,
+    /// cgroup directories to create below `/sys/fs/cgroup`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cgroups: Vec<String>,
+    /// Mounts made on the host after the container's root is ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    /// Cidr interfaces to create in, or move into, the container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<RuntimeInterface>,
+    /// Where to bind the container's namespaces on the host: namespace name (`net`, `mnt`, ...) to path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bind_ns: BTreeMap<String, String>,
+}
+
+impl Runtime {
+    /// Tell whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One mount of [`Runtime::mounts`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Mount {
+    /// File system type; empty for a bind mount or a remount.
+    #[serde(rename = "type", default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// What is mounted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// Where; a relative path lies under the container's root.
+    pub destination: String,
+    /// fstab words; unknown ones are passed to the file system as data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// One network interface of [`Runtime::interfaces`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RuntimeInterface {
+    /// Name inside the container.
+    pub name: String,
+    /// Kind of link to create (`veth`, `dummy`, ...); empty moves the existing interface `name`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub add: String,
+    /// Name of the other end of a `veth`, which stays on the host.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub peer: String,
+    /// Create on the host, then move.
+    #[serde(default)]
+    pub create_in_root: bool,
+}
+
+/// When a service that stopped is started again (Compose specification, `restart`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Whatever the exit code.
+    #[default]
+    Always,
+    /// Whatever the exit code, unless it was stopped by hand.
+    UnlessStopped,
+    /// Only after a failure; `Some(n)` gives up after `n` tries in a row.
+    OnFailure(Option<u32>),
+    /// Never.
+    No,
+}
+
+/// How one network interface, or every one that matches, is set up.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Interface {
+    /// The rule's name in the manifest, for messages.
+    pub id: String,
+    /// Glob (`*`, `?`) over the kernel's interface names; matches any name if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Hardware address, lower case with colons; any if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Ask for an IPv4 address, routes and name servers by DHCP.
+    #[serde(default)]
+    pub dhcp: bool,
+    /// Take IPv6 addresses and routes from router advertisements (SLAAC).
+    #[serde(default)]
+    pub accept_ra: bool,
+    /// Static addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Cidr>,
+    /// Static routes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// Name servers, asked before any that DHCP brings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nameservers: Vec<IpAddr>,
+    /// Domains to search.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<String>,
+    /// Largest packet, in bytes; the driver's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+}
+
+/// An address with the length of its network prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cidr {
+    /// The address; host bits are kept.
+    pub address: IpAddr,
+    /// Prefix length in bits: 0 to 32 for IPv4, 0 to 128 for IPv6.
+    pub prefix: u8,
+}
+
+/// One static route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Destination; the default route if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Cidr>,
+    /// Gateway; a route on the link itself if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<IpAddr>,
+    /// Priority, lower wins; the kernel's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
+}
+
+/// The kernel's modules, with what `depmod` would have computed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ModuleIndex {
+    /// Kernel release, the folder's name below `/lib/modules`.
+    pub release: String,
+    /// Every module in the image, sorted by name.
+    pub modules: Vec<Module>,
+    /// Pattern over modalias strings (glob: `*`, `?`, `[...]`), and the position in `modules` of the driver; sorted.
+    pub aliases: Vec<(String, u32)>,
+    /// Names of what is built into the kernel, sorted.
+    pub builtin: Vec<String>,
+}
+
+/// One loadable module.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Module {
+    /// Name as the kernel knows it, with `_` for `-`.
+    pub name: String,
+    /// Absolute path in the host's root, compression suffix included.
+    pub path: String,
+    /// Positions in [`ModuleIndex::modules`] of all that must be loaded first, in load order, transitive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<u32>,
+}
