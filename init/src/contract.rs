@@ -41,7 +41,7 @@ pub struct Contract {
     /// Modules to load at boot whether or not a device asks for them, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
-    /// Cidr interfaces to set up; the first rule that matches an interface is the one that applies.
+    /// Network interfaces to set up; the first rule that matches an interface is the one that applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network: Vec<Interface>,
     /// Run one after another, each to its end, before any service.
@@ -88,7 +88,7 @@ pub struct Runtime {
     /// Mounts made on the host after the container's root is ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
-    /// Cidr interfaces to create in, or move into, the container.
+    /// Network interfaces to create in, or move into, the container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<RuntimeInterface>,
     /// Where to bind the container's namespaces on the host: namespace name (`net`, `mnt`, ...) to path.
