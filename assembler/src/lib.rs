@@ -1,2 +1,13 @@
-//! .
+//! From one YAML manifest to the files a machine boots from.
+//!
+//! ```text
+//!  .yml --parse--> Manifest --plan--> Plan --pull--> Store --rootfs--> Segments --write--> kernel + initrd | tar
+//!       linuxkit-yaml        digests        blobs            cached by digest    concatenated
+//!       no I/O               asks registry  network, disk    reads Store         beside, sync, rename
+//! ```
+
+pub mod digest;
+pub mod plan;
+pub mod platform;
+pub mod store;
 pub mod vm;

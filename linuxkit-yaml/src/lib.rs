@@ -1,1 +1,2 @@
-//! .
+//! Text in, manifest out.
+pub mod reference;

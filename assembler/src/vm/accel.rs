@@ -12,7 +12,8 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Accelerator, Arch, VmError};
+use super::{Accelerator, VmError};
+use crate::platform::Arch;
 
 /// How long QEMU may take to come up and quit when it is asked whether KVM works.
 const PROBE: Duration = Duration::from_secs(5);
@@ -45,8 +46,8 @@ impl FromStr for Accel {
 /// What this host has to offer a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFacts {
-    /// The host's architecture, if guests of it can be run at all.
-    pub arch: Option<Arch>,
+    /// The host's architecture.
+    pub arch: Arch,
     /// The processor says that it virtualises: `vmx` or `svm` on x86; always on others, where no flag tells.
     pub virtualises: bool,
     /// `/dev/kvm` opens for reading and writing.
@@ -58,7 +59,7 @@ impl HostFacts {
     #[must_use]
     pub fn gather() -> Self {
         let arch = Arch::host();
-        let virtualises = arch != Some(Arch::Amd64) || {
+        let virtualises = arch != Arch::Amd64 || {
             let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
             has_virtualisation_flag(&cpuinfo)
         };
@@ -68,7 +69,7 @@ impl HostFacts {
 
     /// Tell what keeps a guest of `arch` from running under KVM, if anything does.
     fn obstacle(&self, arch: Arch) -> Option<String> {
-        if self.arch != Some(arch) {
+        if self.arch != arch {
             Some(format!("the guest is {arch} and this host is not"))
         } else if !self.virtualises {
             Some("this host's processor shows neither `vmx` nor `svm`".to_owned())
@@ -157,7 +158,7 @@ mod tests {
     const NO_QEMU: &str = "/nonexistent/qemu";
 
     fn host(virtualises: bool, device: bool) -> HostFacts {
-        HostFacts { arch: Some(Arch::Amd64), virtualises, device }
+        HostFacts { arch: Arch::Amd64, virtualises, device }
     }
 
     #[test]

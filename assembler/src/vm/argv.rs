@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use super::{Arch, Machine};
+use super::Machine;
+use crate::platform::Arch;
 
 /// File descriptor on which QEMU inherits the guest's serial port: its standard input.
 const SERIAL_FD: u32 = 0;

@@ -1,6 +1,6 @@
 //! The kernel's command line, completed for a machine that is watched over its serial port.
 
-use super::Arch;
+use crate::platform::Arch;
 
 /// Add what a watched machine needs to a kernel's command line, where the writer did not decide it himself.
 ///

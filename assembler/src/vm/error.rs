@@ -8,12 +8,6 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VmError {
-    /// An architecture without a board.
-    #[error("`{text}` is not an architecture that can be run; known are `amd64` and `arm64`")]
-    Arch {
-        /// What was written.
-        text: String,
-    },
     /// An amount of memory that means nothing.
     #[error("`{text}` is not an amount of memory; write MiB as `256` or `256M`, GiB as `1G`")]
     Memory {

@@ -1,13 +1,13 @@
 //! What the guest sees: plain data, no process yet.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroU16;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{Publish, VmError};
+use crate::platform::Arch;
 
 /// A virtual machine that boots a kernel directly.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,81 +28,6 @@ pub struct Machine {
     pub publish: Vec<Publish>,
     /// Arguments appended to QEMU's, unchecked.
     pub extra: Vec<OsString>,
-}
-
-/// A processor architecture, by its name in OCI platforms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Arch {
-    /// x86-64, on a `q35` board.
-    Amd64,
-    /// AArch64, on a `virt` board.
-    Arm64,
-}
-
-impl Arch {
-    /// Every architecture there is a board for.
-    pub const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
-
-    /// Tell this machine's architecture, if guests of it can be run.
-    #[must_use]
-    pub fn host() -> Option<Self> {
-        std::env::consts::ARCH.parse().ok()
-    }
-
-    /// Name QEMU's program for this architecture.
-    #[must_use]
-    pub fn program(self) -> &'static str {
-        match self {
-            Self::Amd64 => "qemu-system-x86_64",
-            Self::Arm64 => "qemu-system-aarch64",
-        }
-    }
-
-    /// Name the Debian package that brings [`Arch::program`].
-    #[must_use]
-    pub fn package(self) -> &'static str {
-        match self {
-            Self::Amd64 => "qemu-system-x86",
-            Self::Arm64 => "qemu-system-arm",
-        }
-    }
-
-    /// Find [`Arch::program`] in the folders of `path`, in the grammar of `$PATH`.
-    ///
-    /// # Errors
-    ///
-    /// [`VmError::NoQemu`]: no folder has it.
-    pub fn find_qemu(self, path: &OsStr) -> Result<PathBuf, VmError> {
-        std::env::split_paths(path)
-            .map(|folder| folder.join(self.program()))
-            .find(|file| is_program(file))
-            .ok_or(VmError::NoQemu { program: self.program(), package: self.package() })
-    }
-}
-
-fn is_program(file: &Path) -> bool {
-    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-}
-
-impl FromStr for Arch {
-    type Err = VmError;
-
-    fn from_str(text: &str) -> Result<Self, VmError> {
-        match text {
-            "amd64" | "x86_64" => Ok(Self::Amd64),
-            "arm64" | "aarch64" => Ok(Self::Arm64),
-            _ => Err(VmError::Arch { text: text.to_owned() }),
-        }
-    }
-}
-
-impl fmt::Display for Arch {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        })
-    }
 }
 
 /// An amount of RAM, in whole MiB, between 1 MiB and 16 TiB.
@@ -170,11 +95,5 @@ mod tests {
         for text in ["", "0", "M", "1T", "-1", "1.5G", "99999999999", "4194304G", "１"] {
             assert!(text.parse::<Memory>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_missing_qemu_names_the_package_that_brings_it() {
-        let error = Arch::Arm64.find_qemu(OsStr::new("/nonexistent")).expect_err("no such folder");
-        assert_eq!(error.to_string(), "`qemu-system-aarch64` is not installed; Debian's package is `qemu-system-arm`");
     }
 }

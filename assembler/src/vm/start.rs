@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use super::outcome::Evidence;
 use super::qmp::Qmp;
-use super::{Accelerator, Arch, Cause, Console, Launcher, Machine, Outcome, Publish, VmError, argv};
+use super::{Accelerator, Cause, Console, Launcher, Machine, Outcome, Publish, VmError, argv};
+use crate::platform::Arch;
 
 /// How long QEMU may take to end in good order before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
@@ -30,7 +31,7 @@ const STDERR_KEPT: usize = 16 << 10;
 /// The programs that make a machine run.
 #[derive(Debug, Clone)]
 pub struct Tools {
-    /// QEMU for the machine's architecture (see [`Arch::find_qemu`]).
+    /// QEMU for the machine's architecture (see [`find_qemu`](super::find_qemu)).
     pub qemu: PathBuf,
     /// What becomes QEMU.
     pub launcher: Launcher,

@@ -1,0 +1,4 @@
+//! .
+/// Image reference
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference;
