@@ -60,6 +60,7 @@ struct Shared {
     console: Console,
     ending: Mutex<Ending>,
     changed: Condvar,
+    pid: u32,
     process: OwnedFd,
 }
 
@@ -142,6 +143,12 @@ impl Vm {
         let table = table.as_str().unwrap_or_default();
         self.ports = self.ports.iter().map(|port| port.resolved(table)).collect();
         Ok(())
+    }
+
+    /// Tell QEMU's process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.shared.pid
     }
 
     /// Look at what the guest wrote.
@@ -331,6 +338,7 @@ fn launch(mut command: Command) -> io::Result<(Child, Arc<Shared>)> {
             console: Console::new(),
             ending: Mutex::new(Ending { readers: 3, ..Ending::default() }),
             changed: Condvar::new(),
+            pid: child.id(),
             process,
         });
         read_stderr(&shared, child.stderr.take())?;
