@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Bytes of text kept; older lines are forgotten.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 1 << 19;
 
 /// Longest line, in bytes; what is longer becomes several lines.
 const LONGEST: usize = 4096;

@@ -25,6 +25,10 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long to wait for the last bytes of a QEMU that is gone, which a child of its own may hold open.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// Pause between reads: a serial port sends byte by byte, and to wake up for each takes twice the processor time of the
+/// same bytes a few at a time.
+const GATHER: Duration = Duration::from_micros(200);
+
 /// Bytes kept of QEMU's standard error, its last ones.
 const STDERR_KEPT: usize = 16 << 10;
 
@@ -415,7 +419,10 @@ fn spawn_reader(
         loop {
             match stream.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(count) => each(&buffer[..count]),
+                Ok(count) => {
+                    each(&buffer[..count]);
+                    thread::sleep(GATHER);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
