@@ -10,3 +10,4 @@ pub mod digest;
 pub mod plan;
 pub mod platform;
 pub mod store;
+pub mod vm;
