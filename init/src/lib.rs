@@ -5,3 +5,6 @@
 //! parses no YAML, resolves no name and pulls nothing.
 
 pub mod contract;
+#[cfg(feature = "pid1")]
+pub mod early;
+pub mod modalias;

@@ -1,0 +1,3 @@
+//! What is done before anything else: here, the kernel's modules.
+
+pub mod modules;
