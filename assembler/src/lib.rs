@@ -9,5 +9,6 @@
 pub mod digest;
 pub mod plan;
 pub mod platform;
+pub mod rootfs;
 pub mod store;
 pub mod vm;
