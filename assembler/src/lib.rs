@@ -6,7 +6,9 @@
 //!       no I/O               asks registry  network, disk    reads Store         beside, sync, rename
 //! ```
 
+pub mod cli;
 pub mod digest;
+pub mod package;
 pub mod plan;
 pub mod platform;
 pub mod rootfs;
