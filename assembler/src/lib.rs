@@ -9,4 +9,5 @@
 pub mod digest;
 pub mod plan;
 pub mod platform;
+pub mod pull;
 pub mod store;
