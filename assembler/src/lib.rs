@@ -11,3 +11,4 @@ pub mod plan;
 pub mod platform;
 pub mod pull;
 pub mod store;
+pub mod vm;

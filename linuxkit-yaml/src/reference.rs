@@ -8,6 +8,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::node::shorten;
 
 /// Registry that a name without one means.
 pub const DEFAULT_REGISTRY: &str = "docker.io";
@@ -365,9 +366,4 @@ impl JsonSchema for Reference {
             "description": "An image: [registry/]name[:tag][@digest], oci:DIR[:tag], oci-archive:FILE[:tag], docker-archive:FILE[:tag] or rootfs:PATH."
         })
     }
-}
-
-/// Cut a text for a message.
-fn shorten(text: &str) -> String {
-    text.chars().take(60).collect()
 }
