@@ -7,6 +7,9 @@
 //! ```
 
 pub mod digest;
+pub mod format;
 pub mod plan;
 pub mod platform;
+pub mod rootfs;
 pub mod store;
+pub mod write;
