@@ -12,4 +12,5 @@ pub mod plan;
 pub mod platform;
 pub mod rootfs;
 pub mod store;
+pub mod vm;
 pub mod write;
