@@ -24,6 +24,7 @@ pub mod failure;
 pub mod host;
 #[cfg(feature = "pid1")]
 pub mod logs;
+pub mod modalias;
 #[cfg(feature = "pid1")]
 pub mod network_child;
 #[cfg(feature = "pid1")]

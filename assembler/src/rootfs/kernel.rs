@@ -1,15 +1,23 @@
 //! What is taken of the kernel's image: the kernel itself, microcode, and the modules.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use super::segment::{Key, Segment, segment};
+use hullkit_init::contract::{self, ModuleIndex};
+
+use super::modules::{Builder, select};
+use super::segment::{Key, Segment, relative, segment};
 use super::tree::{Content, Tree};
-use super::{RootfsError, image, pack, planned};
+use super::{RootfsError, image, pack, path, planned};
+use crate::format::cpio::write::Attributes;
 use crate::format::tar::read::{Limits, Reader};
-use crate::format::tar::{Member, TarError};
+use crate::format::tar::{Kind, Member, TarError};
 use crate::plan::{Image, Kernel, Plan};
 use crate::store::Store;
+
+/// Why the tar of modules cannot be used: it is no tar, leaves its root, or holds modules that are none.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Files of the kernel's image, taken out and kept in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,25 +88,47 @@ pub(crate) fn modules(
     let inputs = [("image", kernel.image.to_string()), ("tar", file.clone()), ("modules", selection)];
     segment(store, "modules", &Key::new("modules", inputs), |packer| {
         let place = find(store, image, &image::tree(store, image, limits)?, file)?;
-        let tree = unpack(&place, file, limits)?;
+        let unusable = |cause| RootfsError::Modules { image: image.reference.clone(), file: file.clone(), cause };
+        let (mut tree, index) = unpack(&place, limits).map_err(unusable)?;
+        let index = match &kernel.modules {
+            Some(include) => keep(&mut tree, &index, include).map_err(unusable)?,
+            None => index,
+        };
+        if !index.release.is_empty() {
+            let path = relative(contract::MODULES_PATH).as_bytes();
+            packer.append(path::split(path).0, Attributes::directory(0), &[])?;
+            // Strings and numbers only: there is nothing in it that JSON cannot say.
+            packer.append(path, Attributes::file(0), &serde_json::to_vec(&index).unwrap_or_default())?;
+        }
         pack::tree(packer, &tree, b"", &|_| place.open())
     })
     .map(Some)
 }
 
-/// Read the tar of modules as if it were a layer of its own.
-fn unpack(place: &Place<'_>, file: &str, limits: Limits) -> Result<Tree, RootfsError> {
-    let unreadable = |cause: Box<dyn std::error::Error + Send + Sync>| RootfsError::Modules {
-        image: place.image.reference.clone(),
-        file: file.to_owned(),
-        cause,
-    };
+/// Read the tar of modules as if it were a layer of its own, and index the modules in it.
+fn unpack(place: &Place<'_>, limits: Limits) -> Result<(Tree, ModuleIndex), Cause> {
     let mut reader = Reader::new(place.open()?, limits);
+    let mut builder = Builder::new();
     let mut members: Vec<Member> = Vec::new();
-    while let Some(member) = reader.next_member().map_err(|cause| unreadable(Box::new(cause)))? {
+    while let Some(member) = reader.next_member()? {
+        if let (Kind::File, Ok(path)) = (member.kind, std::str::from_utf8(&member.path)) {
+            builder.add(path, member.size, &mut reader)?;
+        }
         members.push(member);
     }
     let mut tree = Tree::default();
-    tree.apply(0, || Ok(members.iter().cloned().map(Ok)), |cause| unreadable(Box::new(cause)))?;
-    Ok(tree)
+    tree.apply(0, || Ok(members.iter().cloned().map(Ok)), Cause::from)?;
+    Ok((tree, builder.finish()?))
+}
+
+/// Drop the modules nobody asked for; whatever else the tar has stays.
+fn keep(tree: &mut Tree, all: &ModuleIndex, include: &[String]) -> Result<ModuleIndex, Cause> {
+    let kept = select(all, include)?;
+    let paths: BTreeSet<&str> = kept.modules.iter().map(|module| module.path.as_str()).collect();
+    for module in &all.modules {
+        if !paths.contains(module.path.as_str()) {
+            tree.remove(relative(&module.path).as_bytes());
+        }
+    }
+    Ok(kept)
 }

@@ -290,7 +290,8 @@ impl Tree {
         }
     }
 
-    fn remove(&mut self, place: &[u8]) {
+    /// Take away what stands at a clean path, and everything below it.
+    pub fn remove(&mut self, place: &[u8]) {
         self.recent = None;
         if self.names.remove(place).is_some() {
             self.remove_below(place);
