@@ -1,9 +1,11 @@
 //! `hullkit build`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use indicatif::HumanBytes;
 
 use super::{Global, path_variable, progress};
 use crate::platform::Arch;
@@ -48,12 +50,20 @@ pub struct BuildArgs {
     pub json: bool,
 }
 
-/// Which manifests, and what their images' names mean.
+/// Which manifests.
 #[derive(Debug, Clone, Args)]
 pub struct Input {
     /// Manifests, merged left to right; `-` is standard input.
     #[arg(required = true, value_name = "MANIFEST")]
     pub manifests: Vec<PathBuf>,
+    /// What images' names mean.
+    #[command(flatten)]
+    pub naming: Naming,
+}
+
+/// What images' names mean.
+#[derive(Debug, Clone, Args)]
+pub struct Naming {
     /// Ask the registries what each tag means today, though the store knows an answer.
     #[arg(long, conflicts_with = "offline")]
     pub pull: bool,
@@ -80,7 +90,8 @@ const EPOCH: u32 = 1_492_533_000;
 
 impl BuildArgs {
     /// Give the first part of the files' names.
-    fn base_name(&self) -> String {
+    #[must_use]
+    pub fn base_name(&self) -> String {
         let last = self.input.manifests.last().filter(|path| *path != Path::new("-"));
         let stem = last.and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
         self.name.clone().or(stem).unwrap_or_else(|| "hullkit".to_owned())
@@ -99,7 +110,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> anyhow::Result<()> {
         println!("{}", serde_json::Value::from(rows));
     } else if !global.quiet {
         for file in &written {
-            println!("{}\t{}", file.path.display(), progress::size(file.size));
+            println!("{}\t{}", file.path.display(), HumanBytes(file.size));
         }
     }
     Ok(())
@@ -117,8 +128,9 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     let init = embedded::init(args.arch)?;
     let segments = packed(&plan, init, &store, &registries, global)?;
     if args.explain {
-        for line in segments.explain() {
-            eprintln!("{line}");
+        for part in &segments.parts {
+            let verb = if part.cached { "kept" } else { "packed" };
+            eprintln!("{verb}\t{}\t{}\t{}", part.name, HumanBytes(part.size), part.reason);
         }
     }
     let name = args.base_name();
@@ -126,7 +138,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     let mut written = Vec::new();
     for format in &args.format {
         written.extend(match format {
-            Format::KernelInitrd => write::kernel_initrd(&plan, &segments, &store, &args.dir, &name)?,
+            Format::KernelInitrd => write::kernel_initrd(&plan, &segments, &args.dir, &name)?,
             Format::Tar => write::tar(&plan, init, &store, &args.dir, &name)?,
         });
     }
@@ -140,7 +152,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
 /// The manifest's or an image's.
 pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Registries) -> anyhow::Result<Plan> {
     let manifest = manifest::read(&input.manifests)?;
-    let policy = match (input.pull, input.offline) {
+    let policy = match (input.naming.pull, input.naming.offline) {
         (true, _) => Policy::Always,
         (_, true) => Policy::Never,
         _ => Policy::Missing,
@@ -149,7 +161,7 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
     let options = plan::Options {
         arch,
         epoch: epoch()?,
-        replace_init: input.replace_init,
+        replace_init: input.naming.replace_init,
         places: plan::Places {
             working: std::env::current_dir().context("could not find the working directory")?,
             home: path_variable("HOME"),
@@ -160,12 +172,17 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
 
 /// Stages 3 and 4: from a plan to packed parts.
 fn packed(plan: &Plan, init: &[u8], store: &Store, registries: &Registries, global: &Global) -> anyhow::Result<Segments> {
-    let progress = progress::new(global.quiet);
-    pull::pull(plan, store, registries, global.jobs, &*progress)?;
+    pull::pull(plan, store, registries, global.jobs, &*progress::shown(global))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }
-    Ok(rootfs::build(plan, store, &rootfs::Options { init }, &*progress)?)
+    let jobs = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let options = rootfs::Options { init, jobs, limits: rootfs::Limits::default() };
+    Ok(rootfs::build(plan, store, &options, &|segment| {
+        if !segment.cached && !global.quiet {
+            eprintln!("packed {} ({})", segment.name, HumanBytes(segment.size));
+        }
+    })?)
 }
 
 /// The time of everything generated.
