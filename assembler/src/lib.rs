@@ -6,6 +6,7 @@
 //!       no I/O               asks registry  network, disk    reads Store         beside, sync, rename
 //! ```
 
+pub mod cli;
 pub mod digest;
 pub mod plan;
 pub mod platform;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hullkit_init::contract::Contract;
-use linuxkit_yaml::reference::Reference;
+use linuxkit_yaml::Reference;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
