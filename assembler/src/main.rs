@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The `hullkit` command.
 
 use std::io::Write as _;
@@ -34,4 +35,22 @@ fn main() -> ExitCode {
     }
     let _ = std::io::stderr().write_all(text.as_bytes());
     ExitCode::FAILURE
+=======
+//! The `hullkit` command: parse, call, report, exit code.
+#![expect(clippy::print_stderr, reason = "the one place where a failure is told")]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use hullkit::cli;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("{}", cli::report::report(&error));
+            ExitCode::FAILURE
+        }
+    }
+>>>>>>> main
 }

@@ -6,7 +6,9 @@
 use std::cell::Cell;
 
 use serde::de::value::{StrDeserializer, U32Deserializer};
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 
 use crate::error::Diagnostic;
 use crate::node::{Entry, Kind, Node, Place, shorten};
@@ -270,7 +272,8 @@ impl<'a> Deserializer<'a> for Decoder<'a> {
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Problem> {
         match &self.node.kind {
-            Kind::Null => visitor.visit_unit(),
+            Kind::Null if self.relaxed() => visitor.visit_unit(),
+            Kind::Null => Err(self.wrong(Wanted::Scalar)),
             Kind::Bool(value, _) => visitor.visit_bool(*value),
             Kind::Integer(..) => self.visit_integer(visitor),
             Kind::Float(value, _) => visitor.visit_f64(*value),

@@ -2,7 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::parse::Packages;
 use crate::span::Position;
+
+/// What a text begins with that names a package beside the manifest.
+const PACKAGE: &str = "@pkg:";
 
 /// Line, column and width of a node in its file; see [`Position`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,6 +74,39 @@ impl Node {
         match &self.kind {
             Kind::Bool(_, text) | Kind::Integer(_, text) | Kind::Float(_, text) | Kind::Text(text) => Some(text),
             Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
+    /// Replace every `@pkg:PATH` by what `packages` gives for the path; cut those it cannot give.
+    pub(crate) fn expand(&mut self, packages: &mut Packages<'_>, report: &mut dyn FnMut(Place, String)) {
+        match &mut self.kind {
+            Kind::Text(text) => {
+                if let Some(path) = text.strip_prefix(PACKAGE) {
+                    match packages(path) {
+                        Ok(image) => *text = image,
+                        Err(reason) => {
+                            report(self.at, format!("`{}`: {reason}", shorten(text)));
+                            self.cut.set(true);
+                        }
+                    }
+                }
+            }
+            Kind::List(items) => items.iter_mut().for_each(|item| item.expand(packages, report)),
+            Kind::Map(entries) => {
+                for entry in entries {
+                    if let Some(path) = entry.key.strip_prefix(PACKAGE) {
+                        match packages(path) {
+                            Ok(image) => entry.key = image,
+                            Err(reason) => report(entry.key_at, format!("`{}`: {reason}", shorten(&entry.key))),
+                        }
+                    }
+                    entry.value.expand(packages, report);
+                    if entry.value.cut.get() {
+                        self.excused.borrow_mut().push(entry.key.clone());
+                    }
+                }
+            }
+            Kind::Null | Kind::Bool(..) | Kind::Integer(..) | Kind::Float(..) => (),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::decode::{Dialect, decode};
 use crate::error::{Diagnostic, ManifestError};
 use crate::image::ContainerConfig;
 use crate::manifest::Manifest;
+use crate::node::Place;
 use crate::span::{Position, Sources};
 use crate::yaml;
 
@@ -21,8 +22,38 @@ pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// [`ManifestError`] with every problem found; a text that is no YAML has one.
 pub fn parse(text: impl AsRef<[u8]>, name: &str) -> Result<Manifest, ManifestError> {
-    let text = readable(text.as_ref(), name, "manifest")?;
-    let (manifest, mut problems) = read::<Manifest>(text, name, Dialect::Manifest)?;
+    parse_document(text.as_ref(), name, None)
+}
+
+/// Give the image that a package beside the manifest is built into.
+///
+/// In: the path behind `@pkg:`, as written. Out: its reference, or why there is none.
+pub type Packages<'a> = dyn FnMut(&str) -> Result<String, String> + 'a;
+
+/// Parse a manifest in which texts `@pkg:PATH` stand for the images of packages; [`parse`] otherwise.
+///
+/// As in LinuxKit, any text and any key may be one, not only images. Unlike there, a package that cannot be found is an error, and
+/// other texts that begin with `@` stay as they are.
+///
+/// # Errors
+///
+/// [`ManifestError`] with every problem found, those that `packages` reports among them.
+pub fn parse_with_packages(
+    text: impl AsRef<[u8]>,
+    name: &str,
+    packages: &mut Packages<'_>,
+) -> Result<Manifest, ManifestError> {
+    parse_document(text.as_ref(), name, Some(packages))
+}
+
+fn parse_document(text: &[u8], name: &str, packages: Option<&mut Packages<'_>>) -> Result<Manifest, ManifestError> {
+    let text = readable(text, name, "manifest")?;
+    let (mut root, mut problems) = yaml::read(text, name)?;
+    if let Some(packages) = packages {
+        let mut report = |at: Place, reason: String| problems.push(Diagnostic::new(at.position(name), text, reason));
+        root.expand(packages, &mut report);
+    }
+    let manifest = decode::<Manifest>(&root, text, name, Dialect::Manifest, &mut problems);
     let Some(mut manifest) = manifest else { return Err(ManifestError::sorted(problems)) };
     manifest.sources = Sources::of(name, text);
     check::manifest(&manifest, &mut problems);

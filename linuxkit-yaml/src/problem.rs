@@ -81,6 +81,17 @@ impl de::Error for Problem {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match found {
+            Unexpected::Bool(value) => format!("the boolean `{value}`"),
+            Unexpected::Unsigned(value) => format!("the number `{value}`"),
+            Unexpected::Signed(value) => format!("the number `{value}`"),
+            Unexpected::Float(value) => format!("the number `{value}`"),
+            Unexpected::Str(value) => format!("the text `{}`", shorten(value)),
+            Unexpected::Seq => "a list".to_owned(),
+            Unexpected::Map => "a mapping".to_owned(),
+            Unexpected::Unit => "nothing".to_owned(),
+            other => other.to_string(),
+        };
         Self::message(format!("expected {expected}, found {found}"))
     }
 

@@ -70,7 +70,9 @@ fn first_document(text: &str) -> &str {
     let mut begun = false;
     let mut end = 0_usize;
     for line in text.split_inclusive('\n') {
-        let marker = |word: &str| line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        let marker = |word: &str| {
+            line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+        };
         if begun && (marker("---") || marker("...")) {
             return text.get(..end).unwrap_or(text);
         }
@@ -183,8 +185,11 @@ impl Builder<'_> {
             Raw::Map(entries) => Kind::Map(self.entries(entries)),
         };
         match &kind {
-            // A mapping is best shown by its first key, and a list has no text of its own.
-            Kind::Map(entries) => at = entries.first().map_or(at.narrow(), |entry| entry.key_at),
+            // A mapping is shown by its first key if it begins with one; a list has no text of its own.
+            Kind::Map(entries) => {
+                let begins = |entry: &&Entry| (entry.key_at.line, entry.key_at.column) == (at.line, at.column);
+                at = entries.first().filter(begins).map_or(at.narrow(), |entry| entry.key_at);
+            }
             Kind::List(_) | Kind::Null => at = at.narrow(),
             _ => (),
         }

@@ -3,6 +3,7 @@
 
 pub mod console;
 pub mod contract;
+pub mod modules;
 pub mod mounts;
 pub mod name;
 pub mod root;
