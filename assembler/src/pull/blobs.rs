@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
-use linuxkit_yaml::reference::RegistryReference;
+use linuxkit_yaml::RegistryReference;
 use oci_client::client::{BlobResponse, SizedStream};
 
 use super::endpoint::Endpoint;

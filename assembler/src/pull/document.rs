@@ -122,7 +122,9 @@ impl Document {
         let raw: Raw = parse(bytes, reference, "the manifest")?;
         let unusable = |reason: String| Err(PullError::Unusable { reference: reference.to_owned(), reason });
         if raw.schema_version == 1 || raw.fs_layers.is_some() {
-            return unusable("its manifest is of Docker's schema 1, which registries stopped serving; push the image again".into());
+            return unusable(
+                "its manifest is of Docker's schema 1, which registries stopped serving; push the image again".into(),
+            );
         }
         if let Some(kind) = raw.media_type.as_deref().filter(|kind| !ACCEPTED.contains(kind)) {
             return unusable(format!("its manifest is of type `{kind}`"));
@@ -195,11 +197,8 @@ pub(super) fn config(bytes: &[u8], arch: Arch, reference: &str) -> Result<Config
 pub(super) fn layers(manifest: &Manifest, config: &Config, reference: &str) -> Result<Vec<Layer>, PullError> {
     let diff_ids = &config.rootfs.diff_ids;
     if diff_ids.len() != manifest.layers.len() {
-        let reason = format!(
-            "its manifest lists {} layers and its configuration {}",
-            manifest.layers.len(),
-            diff_ids.len()
-        );
+        let reason =
+            format!("its manifest lists {} layers and its configuration {}", manifest.layers.len(), diff_ids.len());
         return Err(PullError::Unusable { reference: reference.to_owned(), reason });
     }
     let layer = |(entry, diff_id): (&Entry, &Digest)| {
@@ -212,7 +211,9 @@ pub(super) fn layers(manifest: &Manifest, config: &Config, reference: &str) -> R
 /// Read a layer's compression off its media type.
 fn compression(entry: &Entry, reference: &str) -> Result<Compression, PullError> {
     match entry.media_type.as_str() {
-        "application/vnd.oci.image.layer.v1.tar" | "application/vnd.docker.image.rootfs.diff.tar" => Ok(Compression::None),
+        "application/vnd.oci.image.layer.v1.tar" | "application/vnd.docker.image.rootfs.diff.tar" => {
+            Ok(Compression::None)
+        }
         "application/vnd.oci.image.layer.v1.tar+gzip" | "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
             Ok(Compression::Gzip)
         }
@@ -221,7 +222,11 @@ fn compression(entry: &Entry, reference: &str) -> Result<Compression, PullError>
         }
         other => {
             let foreign = other.contains("foreign") || other.contains("nondistributable");
-            let why = if foreign { "is not to be distributed with the image" } else { "is of a type that cannot be unpacked" };
+            let why = if foreign {
+                "is not to be distributed with the image"
+            } else {
+                "is of a type that cannot be unpacked"
+            };
             let reason = format!("layer {} {why} (`{other}`)", entry.digest);
             Err(PullError::Unusable { reference: reference.to_owned(), reason })
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use linuxkit_yaml::reference::RegistryReference;
+use linuxkit_yaml::RegistryReference;
 use oci_client::Reference;
 
 /// A registry to ask before the real one.
@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn mirrors_come_first_and_only_for_their_registry() {
-        let mirrors = ["registry-1.docker.io=https://hub.example/cache/", "http://all.example:80", "quay.io=http://q.example"];
+        let mirrors =
+            ["registry-1.docker.io=https://hub.example/cache/", "http://all.example:80", "quay.io=http://q.example"];
         let hosts: Vec<String> = schemes("docker.io", &mirrors).into_iter().map(|it| it.0).collect();
         assert_eq!(hosts, ["hub.example", "all.example:80", "docker.io"]);
     }
@@ -160,7 +161,7 @@ mod tests {
     fn a_mirrors_path_stands_before_the_repository() {
         let mirror: Mirror = "https://hub.example/cache/".parse().unwrap();
         let name = match "busybox:1".parse().unwrap() {
-            linuxkit_yaml::reference::Reference::Registry(name) => name,
+            linuxkit_yaml::Reference::Registry(name) => name,
             other => panic!("{other}"),
         };
         let image = mirror.endpoint.by_tag(&name, "1");

@@ -166,16 +166,20 @@ impl PullError {
             Self::Denied { registry, anonymous: true, .. } => {
                 Some(format!("`docker login {registry}` stores a login that hullkit uses; check the name, too"))
             }
-            Self::Denied { registry, .. } => Some(format!("check the account's rights, or `docker login {registry}` again")),
+            Self::Denied { registry, .. } => {
+                Some(format!("check the account's rights, or `docker login {registry}` again"))
+            }
             Self::Absent { .. } => Some("check the spelling of the name and the tag".to_owned()),
             Self::Offline { reference } => Some(format!("`hullkit cache pull {reference}` fetches it")),
             Self::Platform { want, .. } => {
                 Some(format!("choose another image or another `--arch` than {want}; `--pull` asks the registry again"))
             }
-            Self::Digest { .. } | Self::Length { .. } => {
-                Some("the registry, or something on the way to it, altered the bytes; nothing of them was kept".to_owned())
+            Self::Digest { .. } | Self::Length { .. } => Some(
+                "the registry, or something on the way to it, altered the bytes; nothing of them was kept".to_owned(),
+            ),
+            Self::Setup(_) => {
+                Some("is the package `ca-certificates` installed? `--cert-file` names other authorities".to_owned())
             }
-            Self::Setup(_) => Some("is the package `ca-certificates` installed? `--cert-file` names other authorities".to_owned()),
             Self::Store(StoreError::Io { cause, .. }) if cause.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space (`hullkit cache prune`), or move the store with `--cache DIR`".to_owned())
             }

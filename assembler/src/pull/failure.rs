@@ -68,12 +68,15 @@ impl Asked<'_> {
                 }
                 None => {
                     // A refused connection or a bad certificate stays so; a connection that broke may not.
-                    let passing = !cause.is_connect() && !cause.is_builder() && !cause.is_redirect() || was_reset(&cause);
+                    let passing =
+                        !cause.is_connect() && !cause.is_builder() && !cause.is_redirect() || was_reset(&cause);
                     let error = PullError::Unreachable { reference, registry, cause: cause.without_url().into() };
                     return Failure { error, passing, elsewhere: true };
                 }
             },
-            OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => Status::Denied,
+            OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
+                Status::Denied
+            }
             OciDistributionError::RegistryError { envelope, .. } => coded(&envelope),
             OciDistributionError::ServerError { code, message, .. } => status(code, &message),
             OciDistributionError::IoError(cause) => return self.broken(endpoint, cause),
@@ -141,7 +144,10 @@ fn was_reset(error: &dyn Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(kind, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe)) {
+        if matches!(
+            kind,
+            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe)
+        ) {
             return true;
         }
         next = cause.source();

@@ -55,7 +55,9 @@ fn complaint(path: &Path, registry: &str, error: &CredentialRetrievalError) -> O
             return None;
         }
         CredentialRetrievalError::HelperFailure { helper, .. } => format!("`{helper}` failed"),
-        CredentialRetrievalError::HelperCommunicationError => "the credential helper it names could not be started".to_owned(),
+        CredentialRetrievalError::HelperCommunicationError => {
+            "the credential helper it names could not be started".to_owned()
+        }
         CredentialRetrievalError::MalformedHelperResponse => "the credential helper's answer makes no sense".to_owned(),
         _ => format!("`{}` makes no sense", path.display()),
     };
@@ -77,7 +79,8 @@ mod tests {
     #[test]
     fn dockers_own_registry_is_found_under_its_old_address() {
         // dTpw is `u:p`.
-        let config = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "dTpw"}, "r.example:5000": {"auth": "dTpw"}}}"#;
+        let config =
+            r#"{"auths": {"https://index.docker.io/v1/": {"auth": "dTpw"}, "r.example:5000": {"auth": "dTpw"}}}"#;
         for registry in ["docker.io", "r.example:5000"] {
             assert_eq!(login(config, registry).auth, RegistryAuth::Basic("u".into(), "p".into()), "{registry}");
         }
@@ -93,7 +96,11 @@ mod tests {
 
     #[test]
     fn a_broken_file_or_helper_is_told_without_its_text() {
-        for config in ["secret", r#"{"credsStore": "no-such-helper"}"#, r#"{"auths": {"r.example": {"identitytoken": "secret"}}}"#] {
+        for config in [
+            "secret",
+            r#"{"credsStore": "no-such-helper"}"#,
+            r#"{"auths": {"r.example": {"identitytoken": "secret"}}}"#,
+        ] {
             let found = login(config, "r.example");
             assert_eq!(found.auth, RegistryAuth::Anonymous);
             let note = found.note.unwrap();

@@ -18,7 +18,7 @@ mod resolve;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use linuxkit_yaml::reference::Reference;
+use linuxkit_yaml::Reference;
 
 pub use self::endpoint::{Mirror, MirrorError};
 pub use self::error::{Cause, PullError};
@@ -58,7 +58,8 @@ pub fn pull(
     jobs: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<Pulled, PullError> {
-    let images = plan.images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
+    let images =
+        plan.images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
     fetch(images, store, registries, jobs, progress)
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use linuxkit_yaml::reference::RegistryReference;
+use linuxkit_yaml::RegistryReference;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use linuxkit_yaml::reference::RegistryReference;
+use linuxkit_yaml::RegistryReference;
 use oci_client::RegistryOperation;
 use oci_client::client::{Certificate, CertificateEncoding, Client, ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
@@ -172,7 +172,12 @@ impl Registries {
     }
 
     /// Build a client and let it fetch its token. A registry on the loopback may speak TLS or not: TLS is tried first.
-    async fn introduce(&self, endpoint: &Endpoint, name: &RegistryReference, push: bool) -> Result<Connection, Failure> {
+    async fn introduce(
+        &self,
+        endpoint: &Endpoint,
+        name: &RegistryReference,
+        push: bool,
+    ) -> Result<Connection, Failure> {
         let auth = self.login(endpoint);
         let schemes: &[ClientProtocol] = match endpoint.scheme {
             Scheme::Http => &[ClientProtocol::Http],
@@ -190,7 +195,11 @@ impl Registries {
                 // The library would panic on a token that cannot stand in a header.
                 Ok(Some(token)) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
                     let cause = "its token is malformed".into();
-                    return Err(Failure::last(PullError::Registry { reference, registry: endpoint.host.clone(), cause }));
+                    return Err(Failure::last(PullError::Registry {
+                        reference,
+                        registry: endpoint.host.clone(),
+                        cause,
+                    }));
                 }
                 Ok(_) => return Ok(Connection { client, auth }),
                 Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use linuxkit_yaml::reference::{Reference, RegistryReference};
+use linuxkit_yaml::{Reference, RegistryReference};
 use oci_spec::image::{Descriptor, MediaType, Sha256Digest};
 
 use super::blobs::{Wanted, fetch};
@@ -136,7 +136,13 @@ impl<'a> Source<'a> {
     }
 
     /// Follow the documents from `top` to the configuration, fetching what is missing if a registry may be asked.
-    fn walk(&self, top: Digest, arch: Arch, text: &str, ask: Option<&RegistryReference>) -> Result<Resolved, PullError> {
+    fn walk(
+        &self,
+        top: Digest,
+        arch: Arch,
+        text: &str,
+        ask: Option<&RegistryReference>,
+    ) -> Result<Resolved, PullError> {
         let (digest, manifest) = self.manifest(top, arch, text, ask)?;
         let config_digest = manifest.config.digest;
         let bytes = match self.document(&config_digest, text, ask.is_some())? {

@@ -117,7 +117,9 @@ pub(super) fn decompressor(file: File) -> io::Result<Option<Box<dyn Read>>> {
     let mut magic = [0; 4];
     let read = file.read_at(&mut magic, 0)?;
     Ok(match &magic[..read] {
-        [0x1f, 0x8b, ..] => Some(Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(128 << 10, file)))),
+        [0x1f, 0x8b, ..] => {
+            Some(Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(128 << 10, file))))
+        }
         [0x28, 0xb5, 0x2f, 0xfd] => Some(Box::new(zstd::Decoder::new(file)?)),
         _ => None,
     })
@@ -170,7 +172,9 @@ fn list(file: &File, len: u64) -> io::Result<BTreeMap<String, Member>> {
             }
             kind => {
                 let name = long_name.take().map_or_else(|| text(&header.path_bytes()), Ok)?;
-                let link = long_link.take().map_or_else(|| header.link_name_bytes().map(|it| text(&it)).transpose(), |it| Ok(Some(it)))?;
+                let link = long_link
+                    .take()
+                    .map_or_else(|| header.link_name_bytes().map(|it| text(&it)).transpose(), |it| Ok(Some(it)))?;
                 if let Some((name, member)) = member(kind, &name, link, offset, size)? {
                     members.insert(name, member);
                 }
@@ -185,7 +189,13 @@ fn list(file: &File, len: u64) -> io::Result<BTreeMap<String, Member>> {
 }
 
 /// Make a member of a header; folders and the like are none.
-fn member(kind: EntryType, name: &str, link: Option<String>, offset: u64, size: u64) -> io::Result<Option<(String, Member)>> {
+fn member(
+    kind: EntryType,
+    name: &str,
+    link: Option<String>,
+    offset: u64,
+    size: u64,
+) -> io::Result<Option<(String, Member)>> {
     let Some(name) = clean("", name).filter(|name| !name.is_empty()) else {
         let harmless = matches!(name, "." | "./" | "/");
         return if harmless { Ok(None) } else { Err(invalid(format!("member `{name}` leads out of it"))) };
@@ -194,7 +204,8 @@ fn member(kind: EntryType, name: &str, link: Option<String>, offset: u64, size: 
         EntryType::Regular | EntryType::Continuous => Member::Data { offset, size },
         EntryType::Symlink | EntryType::Link => {
             let target = link.unwrap_or_default();
-            let folder = if kind == EntryType::Symlink { name.rsplit_once('/').map_or("", |(folder, _)| folder) } else { "" };
+            let folder =
+                if kind == EntryType::Symlink { name.rsplit_once('/').map_or("", |(folder, _)| folder) } else { "" };
             let Some(target) = clean(folder, &target).filter(|_| !target.starts_with('/')) else {
                 return Err(invalid(format!("link `{name}` leads out of it, to `{target}`")));
             };
@@ -246,7 +257,8 @@ fn pax(mut bytes: &[u8]) -> io::Result<Vec<(&str, &str)>> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let space = bytes.iter().position(|byte| *byte == b' ').ok_or_else(broken)?;
-        let len: usize = std::str::from_utf8(&bytes[..space]).ok().and_then(|text| text.parse().ok()).ok_or_else(broken)?;
+        let len: usize =
+            std::str::from_utf8(&bytes[..space]).ok().and_then(|text| text.parse().ok()).ok_or_else(broken)?;
         let record = bytes.get(space + 1..len).and_then(|record| record.strip_suffix(b"\n")).ok_or_else(broken)?;
         // Values that are not text (extended attributes) are none of ours.
         if let Some(pair) = std::str::from_utf8(record).ok().and_then(|record| record.split_once('=')) {
@@ -259,8 +271,13 @@ fn pax(mut bytes: &[u8]) -> io::Result<Vec<(&str, &str)>> {
 
 /// Check the header's sum: what is no tar is told apart here.
 fn check_sum(header: &tar::Header, block: &[u8; 512]) -> io::Result<()> {
-    let sum: u32 = block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
-    if header.cksum().ok() == Some(sum) { Ok(()) } else { Err(invalid("it is not a tar archive, or a damaged one".to_owned())) }
+    let sum: u32 =
+        block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
+    if header.cksum().ok() == Some(sum) {
+        Ok(())
+    } else {
+        Err(invalid("it is not a tar archive, or a damaged one".to_owned()))
+    }
 }
 
 fn invalid(reason: String) -> io::Error {

@@ -49,7 +49,8 @@ pub(super) fn import(store: &Store, files: &Files, tag: Option<&str>, reference:
 /// Choose the image that is asked for: by its whole name, or by the part after the colon.
 fn choose<'s>(images: &'s [Saved], tag: Option<&str>, reference: &str) -> Result<&'s Saved, PullError> {
     let unusable = |reason| Err(PullError::Unusable { reference: reference.to_owned(), reason });
-    let names: Vec<&str> = images.iter().flat_map(|image| image.repo_tags.iter().flatten()).map(String::as_str).collect();
+    let names: Vec<&str> =
+        images.iter().flat_map(|image| image.repo_tags.iter().flatten()).map(String::as_str).collect();
     let fits = |name: &str, tag: &str| name == tag || name.rsplit_once(':').is_some_and(|(_, last)| last == tag);
     let mut found = images.iter().filter(|image| match tag {
         Some(tag) => image.repo_tags.iter().flatten().any(|name| fits(name, tag)),
@@ -59,7 +60,9 @@ fn choose<'s>(images: &'s [Saved], tag: Option<&str>, reference: &str) -> Result
         (Some(one), None, _) => Ok(one),
         (None, _, None) => unusable("it holds no image".to_owned()),
         (None, _, Some(tag)) => unusable(format!("it has no image `{tag}`; it has {}", names.join(", "))),
-        (Some(_), Some(_), _) => unusable(format!("it holds several images; add one of {} after a colon", names.join(", "))),
+        (Some(_), Some(_), _) => {
+            unusable(format!("it holds several images; add one of {} after a colon", names.join(", ")))
+        }
     }
 }
 

@@ -49,7 +49,10 @@ fn choose<'e>(entries: &'e [Entry], tag: Option<&str>, reference: &str) -> Resul
     let unusable = |reason| Err(PullError::Unusable { reference: reference.to_owned(), reason });
     let names = |entry: &'e Entry| -> Vec<&'e str> {
         let notes = entry.annotations.iter();
-        notes.flat_map(|notes| [REF_NAME, IMAGE_NAME].into_iter().filter_map(|key| notes.get(key))).map(String::as_str).collect()
+        notes
+            .flat_map(|notes| [REF_NAME, IMAGE_NAME].into_iter().filter_map(|key| notes.get(key)))
+            .map(String::as_str)
+            .collect()
     };
     let mut all: Vec<&str> = entries.iter().flat_map(|entry| names(entry).into_iter().take(1)).collect();
     all.sort_unstable();

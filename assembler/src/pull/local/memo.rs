@@ -69,7 +69,11 @@ impl Memo {
         written.map_err(|cause| PullError::Source { action: "write", path: self.file.clone(), cause })?;
         if let Some(folder) = self.file.parent() {
             // Made by `persist` as well; here only so that an unwritable store is told with the folder's name.
-            fs::create_dir_all(folder).map_err(|cause| PullError::Source { action: "create", path: folder.to_owned(), cause })?;
+            fs::create_dir_all(folder).map_err(|cause| PullError::Source {
+                action: "create",
+                path: folder.to_owned(),
+                cause,
+            })?;
         }
         Ok(out.persist(&self.file)?)
     }

@@ -14,7 +14,7 @@ mod synthesis;
 
 use std::path::{Path, PathBuf};
 
-use linuxkit_yaml::reference::Reference;
+use linuxkit_yaml::Reference;
 
 use self::files::Files;
 use self::memo::Memo;

@@ -102,7 +102,11 @@ fn entry(tar: &mut Builder<impl Write>, path: &Path, name: &Path, metadata: &Met
         // No more is taken than the header says; a file that shrank meanwhile is caught below.
         let mut data = Hashing::new(File::open(path)?.take(metadata.len()));
         tar.append_data(&mut header, name, &mut data)?;
-        return if data.len() == metadata.len() { Ok(()) } else { Err(io::Error::other("it changed while it was read")) };
+        return if data.len() == metadata.len() {
+            Ok(())
+        } else {
+            Err(io::Error::other("it changed while it was read"))
+        };
     }
     let special = if kind.is_char_device() {
         EntryType::Char
@@ -166,7 +170,9 @@ fn attributes(tar: &mut Builder<impl Write>, path: &Path) -> io::Result<()> {
 }
 
 fn wanted(name: &[u8]) -> bool {
-    XATTRS.iter().any(|want| if want.ends_with('.') { name.starts_with(want.as_bytes()) } else { name == want.as_bytes() })
+    XATTRS
+        .iter()
+        .any(|want| if want.ends_with('.') { name.starts_with(want.as_bytes()) } else { name == want.as_bytes() })
 }
 
 /// Append one record, whose length counts its own digits.

@@ -67,7 +67,11 @@ pub(super) fn manifest(config: &Digest, config_size: u64, layers: &[LayerBlob]) 
     json(&Manifest {
         schema_version: 2,
         media_type: "application/vnd.oci.image.manifest.v1+json",
-        config: Descriptor { media_type: "application/vnd.oci.image.config.v1+json", digest: *config, size: config_size },
+        config: Descriptor {
+            media_type: "application/vnd.oci.image.config.v1+json",
+            digest: *config,
+            size: config_size,
+        },
         layers: layers.iter().map(layer).collect(),
     })
 }
