@@ -86,6 +86,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("mounts", early::mounts::mount),
         ("console", early::console::open),
         ("contract", early::contract::read),
+        ("modules", early::drivers::load),
         ("name", early::name::set),
         ("network", network_child::start),
         ("buttons", buttons),
