@@ -9,7 +9,6 @@
 pub mod cli;
 pub mod digest;
 pub mod embedded;
-pub mod manifest;
 pub mod package;
 pub mod plan;
 pub mod platform;
@@ -17,4 +16,3 @@ pub mod pull;
 pub mod rootfs;
 pub mod store;
 pub mod vm;
-pub mod write;

@@ -1,91 +1,13 @@
-<<<<<<< HEAD
-//! The `hullkit` command: one file per verb, each with its arguments, one call and what is printed.
-
-pub mod cache;
-pub mod progress;
-=======
 //! The command line: one file per verb, each its arguments, one call, and what is printed.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this folder is for")]
+#![expect(clippy::print_stderr, reason = "printing is what this folder is for")]
 
-pub mod build;
 pub mod cache;
-pub mod completion;
-pub mod pkg;
-pub mod plan;
 pub mod progress;
 pub mod report;
-pub mod run;
->>>>>>> main
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-<<<<<<< HEAD
-use anyhow::{Context as _, Result};
-
-use crate::pull::{Mirror, Registries, RegistryOptions};
-use crate::store::Store;
-
-/// What every verb may be told.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Global {
-    /// Folder of the content store.
-    #[arg(long, value_name = "DIR", env = "HULLKIT_CACHE", global = true)]
-    pub cache: Option<PathBuf>,
-    /// Print errors only.
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// How many blobs to fetch at once.
-    #[arg(long, value_name = "N", default_value = "8", global = true)]
-    pub jobs: NonZeroUsize,
-    /// Registry to ask first, for all images or for those of REGISTRY; may be repeated.
-    #[arg(long = "mirror", value_name = "[REGISTRY=]URL", global = true)]
-    pub mirrors: Vec<Mirror>,
-    /// PEM file of authorities to trust besides the system's; may be repeated.
-    #[arg(long = "cert-file", value_name = "PEM", global = true)]
-    pub cert_files: Vec<PathBuf>,
-    /// Registry to speak plain HTTP to; may be repeated. Those on the loopback need no mention.
-    #[arg(long, value_name = "HOST[:PORT]", global = true)]
-    pub insecure: Vec<String>,
-    /// Folder of Docker's `config.json`; `~/.docker` by default.
-    #[arg(long, value_name = "DIR", env = "DOCKER_CONFIG", global = true)]
-    pub docker_config: Option<PathBuf>,
-}
-
-impl Global {
-    /// Give the folder of the store: `--cache`, or `hullkit` in the user's cache folder.
-    ///
-    /// # Errors
-    ///
-    /// - Neither `--cache` nor a home folder is known.
-    pub fn cache(&self) -> Result<PathBuf> {
-        if let Some(cache) = &self.cache {
-            return Ok(cache.clone());
-        }
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-        base.map(|base| base.join("hullkit")).context("no folder for the store is known: set `--cache` or HOME")
-    }
-
-    /// Open the store.
-    ///
-    /// # Errors
-    ///
-    /// - The folder cannot be made or written.
-    pub fn store(&self) -> Result<Store> {
-        Ok(Store::open(&self.cache()?)?)
-    }
-
-    /// Prepare to reach registries as the flags say.
-    #[must_use]
-    pub fn registries(&self) -> Registries {
-        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker"));
-        Registries::new(RegistryOptions {
-            insecure: self.insecure.clone(),
-            mirrors: self.mirrors.clone(),
-            certificates: self.cert_files.clone(),
-            docker_config: self.docker_config.clone().or_else(home),
-=======
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
@@ -117,21 +39,8 @@ Examples:
 /// One verb of the command.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Pack a manifest's images into files that boot.
-    Build(build::BuildArgs),
-    /// Boot a manifest, or what was built of it, in QEMU.
-    Run(run::RunArgs),
-    /// Print what a manifest means today: every image by digest, every container's final configuration.
-    Plan(plan::PlanArgs),
-    /// Make OCI images from recipes.
-    Pkg(pkg::PkgArgs),
     /// Look into the content store, fill it, empty it.
     Cache(cache::CacheArgs),
-    /// Print the completion script of a shell.
-    Completion(completion::CompletionArgs),
-    /// Start QEMU so that it ends with this program.
-    #[command(hide = true)]
-    VmExec(run::VmExecArgs),
 }
 
 /// What every verb understands.
@@ -182,13 +91,10 @@ impl Global {
             mirrors: self.mirror.clone(),
             certificates: self.cert_file.clone(),
             docker_config: docker,
->>>>>>> main
             ..RegistryOptions::default()
         })
     }
 }
-<<<<<<< HEAD
-=======
 
 /// Read a path from the environment; an empty one is none.
 fn path_variable(name: &str) -> Option<PathBuf> {
@@ -202,13 +108,6 @@ fn path_variable(name: &str) -> Option<PathBuf> {
 /// Whatever stopped the verb, as a chain of causes.
 pub fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.verb {
-        Verb::Build(args) => build::run(&args, &cli.global).map(|()| 0),
-        Verb::Run(args) => run::run(&args, &cli.global),
-        Verb::Plan(args) => plan::run(&args, &cli.global).map(|()| 0),
-        Verb::Pkg(args) => pkg::run(&args, &cli.global).map(|()| 0),
         Verb::Cache(args) => cache::run(&args, &cli.global).map(|()| 0),
-        Verb::Completion(args) => completion::run(&args).map(|()| 0),
-        Verb::VmExec(args) => run::vm_exec(&args).map(|()| 0),
     }
 }
->>>>>>> main
