@@ -142,11 +142,11 @@ fn remove(store: &Store, names: &[Reference]) -> Result<()> {
 
 fn fetch(global: &Global, names: &[Reference], arch: Arch) -> Result<()> {
     let (store, registries) = (global.store()?, global.registries());
-    let source = Source::new(&store, &registries);
-    let shown = progress::shown(global);
+    let source = Source::new(&store, &registries).with_policy(Policy::Always);
+    let shown = progress::new(global.quiet);
     let mut found: Vec<Resolved> = Vec::new();
     for name in names {
-        found.push(source.resolve(name, arch, Policy::Always)?);
+        found.push(source.resolve(name, arch)?);
     }
     let names: Vec<String> = names.iter().map(name_of).collect();
     let images =
@@ -157,7 +157,7 @@ fn fetch(global: &Global, names: &[Reference], arch: Arch) -> Result<()> {
     }
     let pulled = result?;
     if !global.quiet {
-        let bytes = indicatif::HumanBytes(pulled.bytes);
+        let bytes = progress::size(pulled.bytes);
         writeln!(std::io::stderr(), "{} images, {} layers fetched ({bytes})", names.len(), pulled.blobs)?;
     }
     Ok(())
@@ -168,7 +168,7 @@ fn send(global: &Global, names: &[Reference], remote: Option<&Reference>) -> Res
         bail!("`--remote-name` names one image, and {} are to be sent", names.len());
     }
     let (store, registries) = (global.store()?, global.registries());
-    let shown = progress::shown(global);
+    let shown = progress::new(global.quiet);
     for name in names {
         let text = name_of(name);
         let descriptor = store.find(&text)?.with_context(|| format!("`{text}` is not in the store"))?;
