@@ -83,7 +83,7 @@ pub struct Rootfs {
     /// Debian packages; `${arch}` stands for Debian's name of the architecture.
     #[serde(default)]
     pub apt: Vec<String>,
-    /// Patterns of package names that are left out of what apt resolved.
+    /// Packages to do without: neither they come along nor what only they depend on.
     #[serde(default)]
     pub exclude: Vec<String>,
     /// Patterns of paths that are left out of the packages; copyright files always stay.
@@ -191,7 +191,7 @@ pub fn load(folder: &Path) -> Result<Loaded, PackageError> {
         let mode = mode.ok_or_else(|| refuse(format!("file `{}` has no octal mode", file.path)))?;
         contents.push((content, mode));
     }
-    for package in recipe.rootfs.iter().flat_map(|rootfs| &rootfs.apt) {
+    for package in recipe.rootfs.iter().flat_map(|rootfs| rootfs.apt.iter().chain(&rootfs.exclude)) {
         if !is_package(&package.replace("${arch}", "amd64")) {
             return Err(refuse(format!("`{package}` is not the name of a Debian package")));
         }
