@@ -8,7 +8,13 @@
 
 pub mod cli;
 pub mod digest;
+pub mod embedded;
+pub mod manifest;
 pub mod package;
 pub mod plan;
 pub mod platform;
+pub mod pull;
+pub mod rootfs;
 pub mod store;
+pub mod vm;
+pub mod write;
