@@ -244,7 +244,7 @@ impl<'a> Builder<'a> {
 
 /// Name everything the bytes of an image follow from.
 fn key(recipe: &Loaded, arch: Arch, packages: &[Package], epoch: Option<u64>) -> Digest {
-    let mut text = format!("{FORMAT} {arch} {epoch:?} {}\n", Digest::of(recipe.text.as_bytes()));
+    let mut text = format!("{FORMAT} {arch} {epoch:?} {}\n", Digest::of(&recipe.text));
     for (content, _) in &recipe.contents {
         if let Content::Bytes(bytes) = content {
             text += &format!("{}\n", Digest::of(bytes));
