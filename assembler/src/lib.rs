@@ -9,6 +9,7 @@
 pub mod cli;
 pub mod digest;
 pub mod embedded;
+pub mod format;
 pub mod manifest;
 pub mod package;
 pub mod plan;

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
+use linuxkit_yaml::Reference;
 
 use super::{Global, path_variable, progress};
-use crate::platform::Arch;
+use crate::format::tar::read::Limits;
 use crate::plan::{self, Plan};
-use crate::pull::{Policy, Registries, Source};
+use crate::platform::Arch;
+use crate::pull::{Policy, PullError, Registries, Resolved, Source};
 use crate::rootfs::{self, Segments};
 use crate::store::Store;
 use crate::write::{self, Written};
@@ -81,8 +83,6 @@ pub enum Format {
     /// `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`, for any loader.
     #[value(name = "kernel+initrd")]
     KernelInitrd,
-    /// `NAME.tar`, the host's root file system.
-    Tar,
 }
 
 /// Time of everything generated unless SOURCE_DATE_EPOCH says otherwise: LinuxKit's, 2017-04-18 16:30:00 UTC.
@@ -106,7 +106,8 @@ impl BuildArgs {
 pub fn run(args: &BuildArgs, global: &Global) -> anyhow::Result<()> {
     let written = build(args, global)?;
     if args.json {
-        let rows: Vec<_> = written.iter().map(|file| serde_json::json!({"path": file.path, "size": file.size})).collect();
+        let rows: Vec<_> =
+            written.iter().map(|file| serde_json::json!({"path": file.path, "size": file.size})).collect();
         println!("{}", serde_json::Value::from(rows));
     } else if !global.quiet {
         for file in &written {
@@ -134,12 +135,12 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
         }
     }
     let name = args.base_name();
-    std::fs::create_dir_all(&args.dir).with_context(|| format!("could not make the folder `{}`", args.dir.display()))?;
+    std::fs::create_dir_all(&args.dir)
+        .with_context(|| format!("could not make the folder `{}`", args.dir.display()))?;
     let mut written = Vec::new();
     for format in &args.format {
         written.extend(match format {
             Format::KernelInitrd => write::kernel_initrd(&plan, &segments, &args.dir, &name)?,
-            Format::Tar => write::tar(&plan, init, &store, &args.dir, &name)?,
         });
     }
     Ok(written)
@@ -157,7 +158,7 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
         (_, true) => Policy::Never,
         _ => Policy::Missing,
     };
-    let names = Source::new(store, registries).with_policy(policy);
+    let names = Ask { source: Source::new(store, registries), policy };
     let options = plan::Options {
         arch,
         epoch: epoch()?,
@@ -170,14 +171,32 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
     Ok(plan::plan(&manifest, &names, store, &options)?)
 }
 
+/// A source of images, asked as the command line says.
+struct Ask<'a> {
+    source: Source<'a>,
+    policy: Policy,
+}
+
+impl plan::Names for Ask<'_> {
+    fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError> {
+        self.source.resolve(reference, arch, self.policy)
+    }
+}
+
 /// Stages 3 and 4: from a plan to packed parts.
-fn packed(plan: &Plan, init: &[u8], store: &Store, registries: &Registries, global: &Global) -> anyhow::Result<Segments> {
+fn packed(
+    plan: &Plan,
+    init: &[u8],
+    store: &Store,
+    registries: &Registries,
+    global: &Global,
+) -> anyhow::Result<Segments> {
     pull::pull(plan, store, registries, global.jobs, &*progress::shown(global))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }
     let jobs = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let options = rootfs::Options { init, jobs, limits: rootfs::Limits::default() };
+    let options = rootfs::Options { init, jobs, limits: Limits::default() };
     Ok(rootfs::build(plan, store, &options, &|segment| {
         if !segment.cached && !global.quiet {
             eprintln!("packed {} ({})", segment.name, HumanBytes(segment.size));

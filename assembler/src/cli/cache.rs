@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Global, progress};
 use crate::platform::Arch;
 use crate::pull::{self, Policy, Resolved, Source, name_of};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Look into the store, fill it, empty it.
 #[derive(Debug, Args)]

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use linuxkit_yaml::Reference;
 
-use super::Global;
+use super::{Global, progress};
 use crate::package::{Builder, Event, Image, Options, export, recipe, tag};
 use crate::platform::Arch;
+use crate::pull;
+use crate::store::Store;
 
 /// Make images out of recipes.
 #[derive(Debug, Subcommand)]
@@ -123,8 +126,20 @@ fn build(arguments: &BuildArgs, global: &Global) -> Result<()> {
     if let Some(target) = &arguments.output {
         export::write(&store, &images, target)?;
     }
-    print(&images, arguments.json)?;
-    Ok(images)
+    if arguments.push {
+        push(&images, &store, global)?;
+    }
+    print(&images, arguments.json)
+}
+
+/// Send the images to the registries their names name.
+fn push(images: &[Image], store: &Store, global: &Global) -> Result<()> {
+    let (registries, shown) = (global.registries(), progress::shown(global));
+    for image in images {
+        let Reference::Registry(name) = image.reference.parse()? else { continue };
+        pull::push(&registries, store, &name, &image.index.digest().to_string().parse()?, shown.as_ref())?;
+    }
+    Ok(())
 }
 
 /// Put what happens into one line.

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
 use super::Global;
 use super::build::{self, BuildArgs, Format, Input, Naming};
 use crate::digest::Digest;
@@ -17,6 +16,7 @@ use crate::vm::{
     Accel, Cause, HostFacts, Launcher, Machine, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach, find_qemu,
     launch, on_signal, with_console,
 };
+use anyhow::{Context, bail};
 
 /// How long a guest may take to power off after its power button was pressed for SIGTERM.
 const POWER_OFF: Duration = Duration::from_secs(10);
