@@ -21,6 +21,9 @@ pub const MODULES_PATH: &str = "/hullkit/modules.json";
 /// Folder of the images, an absolute path; each is `<IMAGES>/<short digest>/rootfs`.
 pub const IMAGES: &str = "/images";
 
+/// The host's list of name servers, which every container on the host's network reads: written by init, empty at first.
+pub const RESOLV_CONF: &str = "/run/resolvconf/resolv.conf";
+
 /// File beside an image's `rootfs` that lists the extended attributes a cpio archive cannot carry: a JSON [`Xattrs`].
 pub const XATTRS_FILE: &str = "xattrs.json";
 

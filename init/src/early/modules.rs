@@ -1,0 +1,286 @@
+//! Loading of kernel modules: those the contract lists, then the driver of every device, again until no new device appears.
+//!
+//! In: the [`ModuleIndex`] that the assembler computed, so nothing is parsed here but one JSON file. Out: which modules were
+//! loaded and which were not, and why. Touches: module files, `/sys`, the kernel. Does not fail: a host without a driver is
+//! for the steps after this one to judge, and the report says what was tried.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::contract::{Module, ModuleIndex};
+use crate::modalias;
+use rustix::io::Errno;
+use rustix::system::{finit_module, init_module};
+
+#[cfg(test)]
+mod tests;
+
+/// Largest module, in bytes after decompression: as the assembler has it.
+const MODULE_MAX: u64 = 64 << 20;
+/// Most rounds over the devices; a bus behind a bus behind a bus takes three.
+const ROUNDS_MAX: usize = 16;
+/// Devices loaded before all others of a round: the generator of random numbers, for which others would wait.
+const FIRST: &str = "virtio:d00000004";
+/// `MODULE_INIT_COMPRESSED_FILE` of `finit_module(2)`, since Linux 5.17: the kernel decompresses.
+const COMPRESSED_FILE: i32 = 4;
+
+/// Why the index cannot be used; the host then runs with what is built in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModulesError {
+    /// The file is there, but cannot be read.
+    #[error("could not read module index `{path}`")]
+    Read {
+        /// Where it lies.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The file is not a module index.
+    #[error("could not understand module index `{path}`")]
+    Parse {
+        /// Where it lies.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        cause: serde_json::Error,
+    },
+}
+
+/// What became of the modules that were asked for, in order of loading.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Names of those that were loaded.
+    pub loaded: Vec<String>,
+    /// Names of those that were not, and the reason.
+    pub failed: Vec<(String, String)>,
+}
+
+/// The index and what has been tried so far; kept for devices that appear later.
+#[derive(Debug)]
+pub struct Loader<K = Kernel> {
+    index: ModuleIndex,
+    kernel: K,
+    tried: BTreeSet<u32>,
+    seen: BTreeSet<String>,
+}
+
+/// The kernel's side of loading.
+pub trait Insert {
+    /// Tell whether the module is loaded already.
+    fn is_live(&self, name: &str) -> bool;
+    /// Load one module file whose needs are loaded.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's or the file system's.
+    fn insert(&mut self, name: &str, path: &str) -> io::Result<()>;
+}
+
+/// The running kernel.
+#[derive(Debug, Default)]
+pub struct Kernel {
+    /// It does not decompress modules itself, as it told once.
+    plain_only: bool,
+    /// Its command line, where module parameters stand.
+    cmdline: String,
+}
+
+/// Load what the contract lists and what the devices ask for.
+///
+/// In: `index_path`, [`contract::MODULES_PATH`](crate::contract::MODULES_PATH) save in tests; `wanted`, names with `-`
+/// or `_`. Out: the loader, which takes later devices, and what was done; `None` if the image has no index.
+///
+/// # Errors
+///
+/// [`ModulesError`]: the index is damaged. A module that does not load is in the report instead.
+pub fn load_all(index_path: &Path, wanted: &[String]) -> Result<Option<(Loader, Report)>, ModulesError> {
+    let Some(mut loader) = Loader::open(index_path)? else { return Ok(None) };
+    let mut report = Report::default();
+    for name in wanted {
+        loader.load_named(name, &mut report);
+    }
+    loader.load_for_devices(Path::new("/sys/devices"), &mut report);
+    Ok(Some((loader, report)))
+}
+
+impl Loader {
+    /// Read the index; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ModulesError`]: it is there, but damaged.
+    pub fn open(path: &Path) -> Result<Option<Self>, ModulesError> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(ModulesError::Read { path: path.to_owned(), cause }),
+        };
+        let index = serde_json::from_slice(&text);
+        let index = index.map_err(|cause| ModulesError::Parse { path: path.to_owned(), cause })?;
+        // Without it modules get no parameters, which is what a command line that cannot be read asks for.
+        let cmdline = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+        Ok(Some(Self::new(index, Kernel { cmdline, plain_only: false })))
+    }
+}
+
+impl<K: Insert> Loader<K> {
+    fn new(index: ModuleIndex, kernel: K) -> Self {
+        Self { index, kernel, tried: BTreeSet::new(), seen: BTreeSet::new() }
+    }
+
+    /// Load a module by name, or by an alias if no module has that name.
+    pub fn load_named(&mut self, name: &str, report: &mut Report) {
+        let name = modalias::normalise(name);
+        if self.index.builtin.binary_search(&name).is_ok() {
+            return;
+        }
+        let at = self.index.modules.binary_search_by(|module| module.name.cmp(&name));
+        let found = match at.ok().and_then(|at| u32::try_from(at).ok()) {
+            Some(at) => BTreeSet::from([at]),
+            None => self.drivers(&name),
+        };
+        if found.is_empty() {
+            report.failed.push((name, "not in this image".to_owned()));
+        }
+        for at in found {
+            self.load(at, report);
+        }
+    }
+
+    /// Load every driver of a device that has appeared: `MODALIAS` of its uevent.
+    pub fn handle(&mut self, modalias: &str, report: &mut Report) {
+        let name = modalias::normalise(modalias);
+        if !self.seen.insert(name.clone()) {
+            return;
+        }
+        for at in self.drivers(&name) {
+            self.load(at, report);
+        }
+    }
+
+    /// Load the drivers of all devices below `devices`, until that makes no new device appear.
+    pub fn load_for_devices(&mut self, devices: &Path, report: &mut Report) {
+        for _ in 0..ROUNDS_MAX {
+            let before = report.loaded.len();
+            let mut names = BTreeSet::new();
+            collect(devices, &mut names);
+            let (first, rest): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.starts_with(FIRST));
+            for name in first.into_iter().chain(rest) {
+                self.handle(name, report);
+            }
+            if report.loaded.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Positions of the modules with a pattern that matches, each once.
+    fn drivers(&self, name: &str) -> BTreeSet<u32> {
+        let matching = |(pattern, _): &&(String, u32)| modalias::matches(pattern, name);
+        self.index.aliases.iter().filter(matching).map(|&(_, at)| at).collect()
+    }
+
+    /// Load one module after those it needs, unless that was tried before.
+    fn load(&mut self, at: u32, report: &mut Report) {
+        let Some(module) = self.index.modules.get(at as usize) else { return };
+        // A need that fails does not end the attempt: it may be a soft one, and the kernel knows better.
+        for &at in module.needs.iter().chain([&at]) {
+            let Some(Module { name, path, .. }) = self.index.modules.get(at as usize) else { continue };
+            if !self.tried.insert(at) || self.kernel.is_live(name) {
+                continue;
+            }
+            match self.kernel.insert(name, path) {
+                Ok(()) => report.loaded.push(name.clone()),
+                Err(cause) => report.failed.push((name.clone(), cause.to_string())),
+            }
+        }
+    }
+}
+
+impl Insert for Kernel {
+    fn is_live(&self, name: &str) -> bool {
+        // What is built in may have a folder as well, but only a module has a state.
+        Path::new("/sys/module").join(name).join("initstate").exists()
+    }
+
+    fn insert(&mut self, name: &str, path: &str) -> io::Result<()> {
+        let (file, parameters) = (File::open(path)?, parameters(&self.cmdline, name));
+        let packed = !path.ends_with(".ko");
+        if packed && !self.plain_only {
+            match finit_module(&file, &parameters, COMPRESSED_FILE) {
+                // Too old, built without, or built for another compression.
+                Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOEXEC) => self.plain_only = true,
+                other => return settle(other),
+            }
+        }
+        if packed {
+            return settle(init_module(&unpack(file, path)?, &parameters));
+        }
+        settle(finit_module(&file, &parameters, 0))
+    }
+}
+
+/// Parameters of a module: `NAME.KEY=VALUE` of the kernel command line becomes `KEY=VALUE`. The kernel itself does this only
+/// for what is built in, and leaves the rest to whoever loads modules.
+fn parameters(cmdline: &str, name: &str) -> CString {
+    let mut quoted = false;
+    let words = cmdline.split(|c: char| {
+        quoted ^= c == '"';
+        c.is_ascii_whitespace() && !quoted
+    });
+    let own = words.filter_map(|word| {
+        let (module, parameter) = word.split_once('.')?;
+        (!module.contains('=') && modalias::normalise(module) == name).then_some(parameter)
+    });
+    CString::new(own.collect::<Vec<_>>().join(" ")).unwrap_or_default()
+}
+
+/// Being loaded already is what was wanted.
+fn settle(done: rustix::io::Result<()>) -> io::Result<()> {
+    match done {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(Errno::NOENT) => Err(io::Error::other("a symbol it needs is missing")),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Read a compressed module; its suffix says how it is packed.
+fn unpack(file: File, path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (file, limit) = (io::BufReader::new(file), MODULE_MAX + 1);
+    match path.rsplit('.').next() {
+        Some("xz") => lzma_rust2::XzReader::new(file, true).take(limit).read_to_end(&mut bytes)?,
+        Some("gz") => flate2::read::MultiGzDecoder::new(file).take(limit).read_to_end(&mut bytes)?,
+        Some("zst") => {
+            let frames = ruzstd::decoding::StreamingDecoder::new(file).map_err(io::Error::other)?;
+            frames.take(limit).read_to_end(&mut bytes)?
+        }
+        _ => return Err(io::ErrorKind::Unsupported.into()),
+    };
+    if bytes.len() as u64 > MODULE_MAX {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Gather the content of every `modalias` file below `dir`. Links are not followed: the tree is the devices, once each.
+fn collect(dir: &Path, names: &mut BTreeSet<String>) {
+    #[expect(clippy::disallowed_methods, reason = "what is found goes into a sorted set")]
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
+            collect(&entry.path(), names);
+        } else if kind.is_file() && entry.file_name() == "modalias" {
+            let Ok(text) = fs::read_to_string(entry.path()) else { continue };
+            if !text.trim_end().is_empty() {
+                names.insert(text.trim_end().to_owned());
+            }
+        }
+    }
+}
