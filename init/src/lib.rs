@@ -8,3 +8,7 @@ pub mod contract;
 #[cfg(feature = "pid1")]
 pub mod early;
 pub mod modalias;
+#[cfg(feature = "pid1")]
+pub mod network;
+#[cfg(feature = "pid1")]
+pub mod sys;
