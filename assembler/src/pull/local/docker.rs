@@ -28,7 +28,12 @@ struct Saved {
 
 /// Copy one image into the store, under a manifest made for it. Out: that manifest's digest; equal archives give equal
 /// manifests.
-pub(super) fn import(store: &Store, files: &Files, tag: Option<&str>, reference: &str) -> Result<Digest, PullError> {
+pub(in crate::pull) fn import(
+    store: &Store,
+    files: &Files,
+    tag: Option<&str>,
+    reference: &str,
+) -> Result<Digest, PullError> {
     let bytes = files.document("manifest.json", reference)?.ok_or_else(|| lacks("manifest.json", reference))?;
     let images: Vec<Saved> = parse(&bytes, reference, "`manifest.json`")?;
     let saved = choose(&images, tag, reference)?;
