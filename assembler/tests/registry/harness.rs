@@ -55,7 +55,8 @@ impl Registry {
         }
         let path = folder.path().join("config.yml");
         fs::write(&path, config).unwrap();
-        let child = Command::new("docker-registry").arg("serve").arg(&path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child =
+            Command::new("docker-registry").arg("serve").arg(&path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let registry = Self { child: child.expect("docker-registry is installed"), address, folder };
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
@@ -97,11 +98,25 @@ impl Drop for Registry {
 
 /// Make an authority and a certificate for 127.0.0.1.
 fn certificates(folder: &Path) {
-    let openssl = |args: &[&str]| succeeds(Command::new("openssl").args(args).current_dir(folder).stderr(Stdio::null()));
+    let openssl =
+        |args: &[&str]| succeeds(Command::new("openssl").args(args).current_dir(folder).stderr(Stdio::null()));
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
     let ca = ["req", "-x509", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem"];
     openssl(&[&ca[..], &key].concat());
-    let server = ["req", "-x509", "-CA", "ca.pem", "-CAkey", "ca.key", "-subj", "/CN=registry", "-keyout", "server.key", "-out", "server.pem"];
+    let server = [
+        "req",
+        "-x509",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-subj",
+        "/CN=registry",
+        "-keyout",
+        "server.key",
+        "-out",
+        "server.pem",
+    ];
     let extensions = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
     openssl(&[&server[..], &key, &extensions].concat());
 }

@@ -41,7 +41,9 @@ impl Layer {
                 out.write_all(&tar).unwrap();
                 (out.finish().unwrap(), "application/vnd.oci.image.layer.v1.tar+gzip")
             }
-            Packing::Zstd => (zstd::encode_all(tar.as_slice(), 1).unwrap(), "application/vnd.oci.image.layer.v1.tar+zstd"),
+            Packing::Zstd => {
+                (zstd::encode_all(tar.as_slice(), 1).unwrap(), "application/vnd.oci.image.layer.v1.tar+zstd")
+            }
         };
         Self { blob, diff_id, kind }
     }

@@ -54,7 +54,8 @@ fn a_login_does_not_follow_a_redirect_to_another_host() {
 fn the_address_a_redirect_leads_to_is_in_no_message() {
     let elsewhere = Server::start(|_, _| Reply::new(403, b"<Error>AccessDenied</Error>"));
     let target = elsewhere.address;
-    let (_, server) = serving(move |_, _, _| Reply::new(307, b"").header("Location", format!("http://{target}/?X-Signature=hidden")));
+    let (_, server) =
+        serving(move |_, _, _| Reply::new(307, b"").header("Location", format!("http://{target}/?X-Signature=hidden")));
     let (error, hint) = Client::new().refused(&server.name("image:1"));
     let said = format!("{error} {error:?} {hint}");
     assert!(matches!(error, PullError::Denied { .. }) && !said.contains("hidden"), "{said}");
@@ -65,7 +66,8 @@ fn a_transfer_that_broke_off_goes_on_where_it_stopped() {
     let (layer, server) = serving(|layer, request, _| match request.headers.get("range") {
         None => Reply { announced: Some(layer.blob.len()), ..Reply::new(200, &layer.blob[..150_000]) },
         Some(range) => {
-            let from: usize = range.strip_prefix("bytes=").and_then(|it| it.strip_suffix('-')).unwrap().parse().unwrap();
+            let from: usize =
+                range.strip_prefix("bytes=").and_then(|it| it.strip_suffix('-')).unwrap().parse().unwrap();
             Reply::new(206, &layer.blob[from..])
         }
     });
@@ -106,11 +108,15 @@ fn a_busy_server_is_asked_again_and_a_broken_one_not_for_ever() {
 
 #[test]
 fn a_blob_longer_than_announced_is_cut_off() {
-    let (layer, server) = serving(|layer, _, _| {
-        Reply { announced: Some(usize::MAX >> 1), ..Reply::new(200, &[&layer.blob[..], &[0; 2_000_000]].concat()) }
+    let (layer, server) = serving(|layer, _, _| Reply {
+        announced: Some(usize::MAX >> 1),
+        ..Reply::new(200, &[&layer.blob[..], &[0; 2_000_000]].concat())
     });
     let (error, _) = Client::new().refused(&server.name("image:1"));
-    assert!(matches!(error, PullError::Length { want, got, .. } if want == layer.blob.len() as u64 && got > want), "{error:?}");
+    assert!(
+        matches!(error, PullError::Length { want, got, .. } if want == layer.blob.len() as u64 && got > want),
+        "{error:?}"
+    );
 }
 
 #[test]

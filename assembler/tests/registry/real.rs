@@ -19,13 +19,15 @@ use crate::image::{ARCH, Image, Layer, Packing, multi, single};
 /// An image of three small layers, one of each packing, for two machines.
 fn filled(registry: &Registry, name: &str) -> Digest {
     let layout = tempfile::tempdir().unwrap();
-    let layers = |seed| {
+    let layers = |seed: u64| {
         let layer = |(n, packing)| Layer::new(seed + n, 50_000, packing);
         [(0, Packing::Plain), (1, Packing::Gzip), (2, Packing::Zstd)].map(layer)
     };
-    let digest = multi(layout.path(), &[Image::new("amd64", &layers(10)), Image::new("arm64", &layers(20))]);
+    multi(layout.path(), &[Image::new("amd64", &layers(10)), Image::new("arm64", &layers(20))]);
     registry.fill(layout.path(), name, &[]);
-    digest
+    // Skopeo writes the index in its own words.
+    let name = format!("docker://{}/{name}", registry.address);
+    Digest::of(&succeeds(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &name])).stdout)
 }
 
 /// An image of one layer, for amd64 alone.
@@ -171,7 +173,10 @@ fn a_blob_altered_in_the_registry_is_refused_and_later_fetched() {
     altered[1000] ^= 1;
     fs::write(&path, altered).unwrap();
     let (error, _) = client.refused(&name);
-    assert!(matches!(&error, PullError::Digest { want, len, .. } if *want == layer.digest() && *len == good.len() as u64), "{error:?}");
+    assert!(
+        matches!(&error, PullError::Digest { want, len, .. } if *want == layer.digest() && *len == good.len() as u64),
+        "{error:?}"
+    );
 
     fs::write(&path, &good[..100_000]).unwrap();
     let (error, _) = client.refused(&name);
@@ -221,7 +226,8 @@ fn two_processes_may_pull_the_same_image_at_once() {
     let layer = small(&registry, "image:1", &[]);
     let proxy = Proxy::start(registry.address, Some(1_000_000));
     let (client, name) = (Client::new(), proxy.name("image:1").to_string());
-    let start = || client.hullkit(&["-q", "cache", "pull", "--arch", "amd64", &name]).stderr(Stdio::piped()).spawn().unwrap();
+    let start =
+        || client.hullkit(&["-q", "cache", "pull", "--arch", "amd64", &name]).stderr(Stdio::piped()).spawn().unwrap();
     for child in [start(), start(), start()] {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -246,7 +252,8 @@ fn a_layer_that_images_share_is_fetched_once() {
     let output = succeeds(&mut client.hullkit(&["cache", "pull", "--arch", "amd64", &names[0], &names[1]]));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("2 images, 3 layers fetched"), "{said}");
-    let fetched: usize = [2, 3].iter().map(|n| proxy.count(&format!("GET /v2/image{n}/blobs/{} ", base.digest()))).sum();
+    let fetched: usize =
+        [2, 3].iter().map(|n| proxy.count(&format!("GET /v2/image{n}/blobs/{} ", base.digest()))).sum();
     assert_eq!(fetched, 1);
 }
 
@@ -261,7 +268,12 @@ fn a_full_disk_is_told_with_what_to_do() {
     let script = "mount -t tmpfs -o size=1m tmpfs \"$1\" && shift && exec \"$@\"";
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
-        .args([mount.path().as_os_str(), env!("CARGO_BIN_EXE_hullkit").as_ref(), "--cache".as_ref(), mount.path().as_os_str()])
+        .args([
+            mount.path().as_os_str(),
+            env!("CARGO_BIN_EXE_hullkit").as_ref(),
+            "--cache".as_ref(),
+            mount.path().as_os_str(),
+        ])
         .args(["cache", "pull", "--arch", "amd64", &registry.name("image:1").to_string()])
         .env("HOME", client.folder.path())
         .output()

@@ -79,7 +79,8 @@ fn serve(mut stream: TcpStream, requests: &Mutex<Vec<Request>>, answer: &dyn Fn(
     let Some(request) = read(&stream) else { return };
     let before = {
         let mut requests = requests.lock().unwrap();
-        let before = requests.iter().filter(|earlier| earlier.path == request.path && earlier.method == request.method).count();
+        let before =
+            requests.iter().filter(|earlier| earlier.path == request.path && earlier.method == request.method).count();
         requests.push(request.clone());
         before
     };
