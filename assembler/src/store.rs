@@ -247,7 +247,8 @@ impl Store {
         loop {
             let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             let path = self.folder("tmp").join(name);
-            let file = File::create(&path).map_err(io_error("create", &path))?;
+            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+            let file = file.map_err(io_error("create", &path))?;
             file.lock().map_err(io_error("lock", &path))?;
             // Another process may have swept the file before it was locked; then it has no name any more.
             if file.metadata().map_err(io_error("read", &path))?.nlink() > 0 {

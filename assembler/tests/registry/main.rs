@@ -3,9 +3,15 @@
 //!
 //! A tool that is missing fails the test: install `docker-registry`, `skopeo` and `openssl`.
 
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
 mod image;
+#[cfg(test)]
 mod local;
+#[cfg(test)]
 mod misbehaving;
+#[cfg(test)]
 mod real;
+#[cfg(test)]
 mod server;

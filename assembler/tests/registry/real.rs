@@ -24,8 +24,7 @@ fn filled(registry: &Registry, name: &str) -> Digest {
         [(0, Packing::Plain), (1, Packing::Gzip), (2, Packing::Zstd)].map(layer)
     };
     multi(layout.path(), &[Image::new("amd64", &layers(10)), Image::new("arm64", &layers(20))]);
-    registry.fill(layout.path(), name, &[]);
-    // Skopeo writes the index in its own words.
+    registry.fill(layout.path(), name, &["--preserve-digests"]);
     let name = format!("docker://{}/{name}", registry.address);
     Digest::of(&succeeds(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &name])).stdout)
 }
