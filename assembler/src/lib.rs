@@ -9,6 +9,8 @@
 pub mod cli;
 pub mod digest;
 pub mod embedded;
+pub mod format;
+pub mod manifest;
 pub mod package;
 pub mod plan;
 pub mod platform;
@@ -16,3 +18,4 @@ pub mod pull;
 pub mod rootfs;
 pub mod store;
 pub mod vm;
+pub mod write;

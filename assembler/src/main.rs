@@ -8,7 +8,7 @@ use hullkit::cli;
 
 fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{}", cli::report::report(&error));
             ExitCode::FAILURE

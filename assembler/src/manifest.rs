@@ -32,7 +32,7 @@ pub enum ReadError {
 /// - [`ReadError::Io`]: a file is not there.
 /// - [`ReadError::Manifest`]: every problem of the first file that has one.
 pub fn read(paths: &[PathBuf]) -> Result<Manifest, ReadError> {
-    let mut merged: Option<Manifest> = None;
+    let mut manifests = Vec::new();
     for path in paths {
         let failed = |cause| ReadError::Io { path: path.clone(), cause };
         let (bytes, name) = if path == Path::new("-") {
@@ -40,13 +40,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Manifest, ReadError> {
         } else {
             (File::open(path).and_then(bounded).map_err(failed)?, path.display().to_string())
         };
-        let manifest = linuxkit_yaml::parse(&bytes, &name)?;
-        merged = Some(match merged {
-            None => manifest,
-            Some(before) => linuxkit_yaml::merge(before, manifest)?,
-        });
+        manifests.push(linuxkit_yaml::parse(&bytes, &name)?);
     }
-    Ok(merged.unwrap_or_default())
+    Ok(linuxkit_yaml::merge(manifests)?)
 }
 
 /// Read a little more than a manifest may have, so that the parser can say that it is too long.

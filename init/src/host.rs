@@ -251,9 +251,8 @@ impl<S: Sys> Host<S> {
 
     /// Kill every process of a container, children that left its process tree included.
     pub fn kill_group(&mut self, position: usize) {
-        let groups: BTreeMap<usize, String> = (0..self.units.len())
-            .filter_map(|other| self.cgroup(other).map(|group| (other, group)))
-            .collect();
+        let groups: BTreeMap<usize, String> =
+            (0..self.units.len()).filter_map(|other| self.cgroup(other).map(|group| (other, group))).collect();
         let Some(own) = groups.get(&position) else { return };
         // A manifest may put several containers below one cgroup; the others must live.
         let shared = groups.iter().any(|(other, group)| {

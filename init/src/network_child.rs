@@ -28,11 +28,7 @@ pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     }
     if !host.online && host.asked.is_none() {
         let rules: Vec<String> = host.contract.network.iter().map(|rule| format!("`{}`", rule.id)).collect();
-        host.say(&format!(
-            "no network after {} s, going on without; rules: {}",
-            PATIENCE.as_secs(),
-            rules.join(", ")
-        ));
+        host.say(&format!("no network after {} s, going on without; rules: {}", PATIENCE.as_secs(), rules.join(", ")));
     }
     Ok(())
 }

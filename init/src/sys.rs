@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
 use crate::container::{self, Section};
-use crate::contract::Container;
+use crate::contract::{Container, MODULES_PATH};
+use crate::early::modules::{self, ModulesError, Report};
 
 /// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
 const LONGEST_FILE: u64 = 64 << 20;
@@ -129,6 +131,8 @@ pub trait Sys {
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
     /// Remove an empty directory.
     fn rmdir(&mut self, path: &str) -> io::Result<()>;
+    /// Load these kernel modules and the drivers of every device (see [`crate::early::modules`]).
+    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError>;
     /// Set the host's name.
     fn hostname(&mut self, name: &str) -> io::Result<()>;
     /// Make Ctrl-Alt-Del a signal to PID 1, and have signals queued instead of delivered.
@@ -228,6 +232,11 @@ impl Sys for Linux {
 
     fn rmdir(&mut self, path: &str) -> io::Result<()> {
         Ok(rustix::fs::rmdir(path)?)
+    }
+
+    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
+        let loaded = modules::load_all(Path::new(MODULES_PATH), wanted)?;
+        Ok(loaded.map(|(_, report)| report).unwrap_or_default())
     }
 
     fn hostname(&mut self, name: &str) -> io::Result<()> {

@@ -1,13 +1,15 @@
 //! `hullkit build`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::{Global, path_variable, progress};
-use crate::platform::Arch;
+use crate::format::tar::read::Limits;
 use crate::plan::{self, Plan};
+use crate::platform::Arch;
 use crate::pull::{Policy, Registries, Source};
 use crate::rootfs::{self, Segments};
 use crate::store::Store;
@@ -48,12 +50,20 @@ pub struct BuildArgs {
     pub json: bool,
 }
 
-/// Which manifests, and what their images' names mean.
+/// Which manifests.
 #[derive(Debug, Clone, Args)]
 pub struct Input {
     /// Manifests, merged left to right; `-` is standard input.
     #[arg(required = true, value_name = "MANIFEST")]
     pub manifests: Vec<PathBuf>,
+    /// What images' names mean.
+    #[command(flatten)]
+    pub naming: Naming,
+}
+
+/// What images' names mean.
+#[derive(Debug, Clone, Args)]
+pub struct Naming {
     /// Ask the registries what each tag means today, though the store knows an answer.
     #[arg(long, conflicts_with = "offline")]
     pub pull: bool,
@@ -71,8 +81,6 @@ pub enum Format {
     /// `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`, for any loader.
     #[value(name = "kernel+initrd")]
     KernelInitrd,
-    /// `NAME.tar`, the host's root file system.
-    Tar,
 }
 
 /// Time of everything generated unless SOURCE_DATE_EPOCH says otherwise: LinuxKit's, 2017-04-18 16:30:00 UTC.
@@ -80,7 +88,8 @@ const EPOCH: u32 = 1_492_533_000;
 
 impl BuildArgs {
     /// Give the first part of the files' names.
-    fn base_name(&self) -> String {
+    #[must_use]
+    pub fn base_name(&self) -> String {
         let last = self.input.manifests.last().filter(|path| *path != Path::new("-"));
         let stem = last.and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
         self.name.clone().or(stem).unwrap_or_else(|| "hullkit".to_owned())
@@ -95,7 +104,8 @@ impl BuildArgs {
 pub fn run(args: &BuildArgs, global: &Global) -> anyhow::Result<()> {
     let written = build(args, global)?;
     if args.json {
-        let rows: Vec<_> = written.iter().map(|file| serde_json::json!({"path": file.path, "size": file.size})).collect();
+        let rows: Vec<_> =
+            written.iter().map(|file| serde_json::json!({"path": file.path, "size": file.size})).collect();
         println!("{}", serde_json::Value::from(rows));
     } else if !global.quiet {
         for file in &written {
@@ -117,17 +127,18 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     let init = embedded::init(args.arch)?;
     let segments = packed(&plan, init, &store, &registries, global)?;
     if args.explain {
-        for line in segments.explain() {
-            eprintln!("{line}");
+        for part in &segments.parts {
+            let verb = if part.cached { "kept" } else { "packed" };
+            eprintln!("{verb}\t{}\t{}\t{}", part.name, progress::size(part.size), part.reason);
         }
     }
     let name = args.base_name();
-    std::fs::create_dir_all(&args.dir).with_context(|| format!("could not make the folder `{}`", args.dir.display()))?;
+    std::fs::create_dir_all(&args.dir)
+        .with_context(|| format!("could not make the folder `{}`", args.dir.display()))?;
     let mut written = Vec::new();
     for format in &args.format {
         written.extend(match format {
-            Format::KernelInitrd => write::kernel_initrd(&plan, &segments, &store, &args.dir, &name)?,
-            Format::Tar => write::tar(&plan, init, &store, &args.dir, &name)?,
+            Format::KernelInitrd => write::kernel_initrd(&plan, &segments, &args.dir, &name)?,
         });
     }
     Ok(written)
@@ -140,7 +151,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
 /// The manifest's or an image's.
 pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Registries) -> anyhow::Result<Plan> {
     let manifest = manifest::read(&input.manifests)?;
-    let policy = match (input.pull, input.offline) {
+    let policy = match (input.naming.pull, input.naming.offline) {
         (true, _) => Policy::Always,
         (_, true) => Policy::Never,
         _ => Policy::Missing,
@@ -149,7 +160,7 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
     let options = plan::Options {
         arch,
         epoch: epoch()?,
-        replace_init: input.replace_init,
+        replace_init: input.naming.replace_init,
         places: plan::Places {
             working: std::env::current_dir().context("could not find the working directory")?,
             home: path_variable("HOME"),
@@ -159,13 +170,24 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
 }
 
 /// Stages 3 and 4: from a plan to packed parts.
-fn packed(plan: &Plan, init: &[u8], store: &Store, registries: &Registries, global: &Global) -> anyhow::Result<Segments> {
-    let progress = progress::new(global.quiet);
-    pull::pull(plan, store, registries, global.jobs, &*progress)?;
+fn packed(
+    plan: &Plan,
+    init: &[u8],
+    store: &Store,
+    registries: &Registries,
+    global: &Global,
+) -> anyhow::Result<Segments> {
+    pull::pull(plan, store, registries, global.jobs, &*progress::new(global.quiet))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }
-    Ok(rootfs::build(plan, store, &rootfs::Options { init }, &*progress)?)
+    let jobs = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let options = rootfs::Options { init, jobs, limits: Limits::default() };
+    Ok(rootfs::build(plan, store, &options, &|segment| {
+        if !segment.cached && !global.quiet {
+            eprintln!("packed {} ({})", segment.name, progress::size(segment.size));
+        }
+    })?)
 }
 
 /// The time of everything generated.

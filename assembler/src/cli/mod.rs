@@ -1,12 +1,18 @@
 //! The command line: one file per verb, each its arguments, one call, and what is printed.
-#![expect(clippy::print_stderr, reason = "printing is what this folder is for")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this folder is for")]
 
+pub mod build;
 pub mod cache;
+pub mod completion;
+pub mod pkg;
+pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod run;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -39,8 +45,22 @@ Examples:
 /// One verb of the command.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Pack a manifest's images into files that boot.
+    Build(build::BuildArgs),
+    /// Boot a manifest, or what was built of it, in QEMU.
+    Run(run::RunArgs),
+    /// Print what a manifest means today: every image by digest, every container's final configuration.
+    Plan(plan::PlanArgs),
+    /// Make OCI images from recipes.
+    #[command(subcommand)]
+    Pkg(pkg::PkgCommand),
     /// Look into the content store, fill it, empty it.
     Cache(cache::CacheArgs),
+    /// Print the completion script of a shell.
+    Completion(completion::CompletionArgs),
+    /// Start QEMU so that it ends with this program.
+    #[command(name = crate::vm::launch::WORD, hide = true)]
+    Launch(run::LaunchArgs),
 }
 
 /// What every verb understands.
@@ -56,14 +76,17 @@ pub struct Global {
     #[arg(long, global = true, value_name = "N", default_value_t = pull::JOBS, help_heading = "Global options")]
     pub jobs: NonZeroUsize,
     /// Ask this registry first: [REGISTRY=]URL; may be repeated.
-    #[arg(long, global = true, value_name = "[REG=]URL", help_heading = "Registry options")]
-    pub mirror: Vec<Mirror>,
+    #[arg(long = "mirror", global = true, value_name = "[REG=]URL", help_heading = "Registry options")]
+    pub mirrors: Vec<Mirror>,
     /// Trust the certificates in this PEM file too; may be repeated.
-    #[arg(long, global = true, value_name = "PEM", help_heading = "Registry options")]
-    pub cert_file: Vec<PathBuf>,
+    #[arg(long = "cert-file", global = true, value_name = "PEM", help_heading = "Registry options")]
+    pub cert_files: Vec<PathBuf>,
     /// Speak plain HTTP to this registry (one on the loopback needs no mention); may be repeated.
     #[arg(long, global = true, value_name = "HOST[:PORT]", help_heading = "Registry options")]
     pub insecure: Vec<String>,
+    /// Folder of Docker's `config.json`, where logins are [default: ~/.docker].
+    #[arg(long, global = true, value_name = "DIR", env = "DOCKER_CONFIG", help_heading = "Registry options")]
+    pub docker_config: Option<PathBuf>,
 }
 
 impl Global {
@@ -85,11 +108,11 @@ impl Global {
     /// Take note of how registries are to be reached; nothing is asked yet.
     #[must_use]
     pub fn registries(&self) -> Registries {
-        let docker = path_variable("DOCKER_CONFIG").or_else(|| Some(path_variable("HOME")?.join(".docker")));
+        let docker = self.docker_config.clone().or_else(|| Some(path_variable("HOME")?.join(".docker")));
         Registries::new(RegistryOptions {
             insecure: self.insecure.clone(),
-            mirrors: self.mirror.clone(),
-            certificates: self.cert_file.clone(),
+            mirrors: self.mirrors.clone(),
+            certificates: self.cert_files.clone(),
             docker_config: docker,
             ..RegistryOptions::default()
         })
@@ -106,8 +129,16 @@ fn path_variable(name: &str) -> Option<PathBuf> {
 /// # Errors
 ///
 /// Whatever stopped the verb, as a chain of causes.
-pub fn run(cli: Cli) -> anyhow::Result<u8> {
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let global = &cli.global;
     match cli.verb {
-        Verb::Cache(args) => cache::run(&args, &cli.global).map(|()| 0),
+        Verb::Build(args) => build::run(&args, global)?,
+        Verb::Run(args) => return run::run(&args, global),
+        Verb::Plan(args) => plan::run(&args, global)?,
+        Verb::Pkg(command) => pkg::run(&command, global)?,
+        Verb::Cache(args) => cache::run(&args, global)?,
+        Verb::Completion(args) => completion::run(&args)?,
+        Verb::Launch(args) => return run::become_qemu(&args),
     }
+    Ok(ExitCode::SUCCESS)
 }

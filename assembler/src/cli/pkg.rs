@@ -1,13 +1,16 @@
 //! `hullkit pkg`: image recipes into OCI images.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use linuxkit_yaml::Reference;
 
+use super::{Global, progress};
 use crate::package::{Builder, Event, Image, Options, export, recipe, tag};
 use crate::platform::Arch;
+use crate::pull;
 use crate::store::Store;
 
 /// Make images out of recipes.
@@ -60,9 +63,6 @@ pub struct BuildArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
-    /// Print nothing but errors and the result
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 /// What `pkg show-tag` is told.
@@ -79,15 +79,16 @@ pub struct ShowTagArgs {
     pub names: NameArgs,
 }
 
-/// Run the command on the store in `store_root`. Out: the images that were built, which `--push` is to push.
+/// Run the command on the store.
 ///
 /// # Errors
 ///
 /// - The first recipe that cannot be read or built, by folder; what was built before it stays in the store.
-pub fn run(command: &PkgCommand, store_root: &Path) -> Result<Vec<Image>> {
+/// - The registry, if the images are to be pushed.
+pub fn run(command: &PkgCommand, global: &Global) -> Result<()> {
     match command {
-        PkgCommand::Build(arguments) => build(arguments, store_root),
-        PkgCommand::ShowTag(arguments) => show_tag(arguments).map(|()| Vec::new()),
+        PkgCommand::Build(arguments) => build(arguments, global),
+        PkgCommand::ShowTag(arguments) => show_tag(arguments),
     }
 }
 
@@ -98,10 +99,10 @@ fn show_tag(arguments: &ShowTagArgs) -> Result<()> {
     writeln!(io::stdout(), "{name}").context("could not print the name")
 }
 
-fn build(arguments: &BuildArgs, store_root: &Path) -> Result<Vec<Image>> {
+fn build(arguments: &BuildArgs, global: &Global) -> Result<()> {
     // All recipes are read before the first is built: a typing error in the last should not cost the others' time.
     let recipes = arguments.folders.iter().map(|folder| recipe::load(folder)).collect::<Result<Vec<_>, _>>()?;
-    let store = Store::open(store_root)?;
+    let store = global.store()?;
     let options = Options {
         arches: arguments.platforms.clone(),
         force: arguments.force,
@@ -114,7 +115,7 @@ fn build(arguments: &BuildArgs, store_root: &Path) -> Result<Vec<Image>> {
     let mut images = Vec::new();
     for recipe in &recipes {
         let watch = |event: &Event<'_>| {
-            if !arguments.quiet {
+            if !global.quiet {
                 // A closed terminal is no reason to stop building.
                 let _ = writeln!(io::stderr(), "{}", line(event));
             }
@@ -125,8 +126,20 @@ fn build(arguments: &BuildArgs, store_root: &Path) -> Result<Vec<Image>> {
     if let Some(target) = &arguments.output {
         export::write(&store, &images, target)?;
     }
-    print(&images, arguments.json)?;
-    Ok(images)
+    if arguments.push {
+        push(&images, &store, global)?;
+    }
+    print(&images, arguments.json)
+}
+
+/// Send the images to the registries their names name.
+fn push(images: &[Image], store: &Store, global: &Global) -> Result<()> {
+    let (registries, shown) = (global.registries(), progress::new(global.quiet));
+    for image in images {
+        let Reference::Registry(name) = image.reference.parse()? else { continue };
+        pull::push(&registries, store, &name, &image.index.digest().to_string().parse()?, shown.as_ref())?;
+    }
+    Ok(())
 }
 
 /// Put what happens into one line.

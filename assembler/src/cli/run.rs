@@ -8,12 +8,15 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use hullkit::platform::Arch;
-use hullkit::vm::{
+use super::Global;
+use super::build::{self, BuildArgs, Format, Input, Naming};
+use crate::digest::Digest;
+use crate::platform::Arch;
+use crate::vm::{
     Accel, Cause, HostFacts, Launcher, Machine, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach, find_qemu,
     launch, on_signal, with_console,
 };
+use anyhow::{Context, bail};
 
 /// How long a guest may take to power off after its power button was pressed for SIGTERM.
 const POWER_OFF: Duration = Duration::from_secs(10);
@@ -46,7 +49,7 @@ Examples:
 /// Boot a host in QEMU
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct RunArgs {
+pub struct RunArgs {
     /// A manifest, or the NAME of NAME-kernel, NAME-initrd.img and NAME-cmdline
     #[arg(value_name = "MANIFEST|NAME")]
     what: PathBuf,
@@ -71,6 +74,9 @@ pub(crate) struct RunArgs {
     /// End the machine after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
+    /// What images' names mean, if a manifest is built.
+    #[command(flatten)]
+    naming: Naming,
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS")]
     extra: Vec<OsString>,
@@ -78,13 +84,13 @@ pub(crate) struct RunArgs {
 
 /// The files a machine boots from.
 #[derive(Debug)]
-pub(crate) struct BootFiles {
+pub struct BootFiles {
     /// The kernel.
-    pub(crate) kernel: PathBuf,
+    pub kernel: PathBuf,
     /// The initial RAM file system.
-    pub(crate) initrd: PathBuf,
+    pub initrd: PathBuf,
     /// The kernel's command line.
-    pub(crate) cmdline: PathBuf,
+    pub cmdline: PathBuf,
 }
 
 impl BootFiles {
@@ -101,15 +107,10 @@ impl BootFiles {
 
 /// Boot what `args` name and wait until it ends.
 ///
-/// In: `build`, which makes a manifest into files for an architecture.
-///
 /// # Errors
 ///
 /// Whatever kept the guest from running; how it ended is the exit code.
-pub(crate) fn run(
-    args: &RunArgs,
-    build: impl FnOnce(&Path, Arch) -> anyhow::Result<BootFiles>,
-) -> anyhow::Result<ExitCode> {
+pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let arch = args.arch.unwrap_or_else(Arch::host);
     // Before anything is built: a missing QEMU should not cost a build.
     let qemu = find_qemu(arch, &std::env::var_os("PATH").unwrap_or_default())?;
@@ -117,7 +118,7 @@ pub(crate) fn run(
     if let Some(note) = &choice.note {
         say(note);
     }
-    let machine = machine(args, arch, boot_files(args, arch, build)?)?;
+    let machine = machine(args, arch, boot_files(args, arch, global)?)?;
     let tools = Tools { qemu, launcher: Launcher::this_program(), accelerator: choice.accelerator };
 
     let signals = signals()?;
@@ -135,19 +136,32 @@ pub(crate) fn run(
 }
 
 /// Find the files to boot: those of a NAME, or those that a manifest is built into.
-fn boot_files(
-    args: &RunArgs,
-    arch: Arch,
-    build: impl FnOnce(&Path, Arch) -> anyhow::Result<BootFiles>,
-) -> anyhow::Result<BootFiles> {
+fn boot_files(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<BootFiles> {
     let named = BootFiles::of_name(&args.what);
     if args.what.is_file() || args.what.as_os_str() == "-" {
-        build(&args.what, arch)
+        build_for_run(args, arch, global)
     } else if named.kernel.is_file() {
         Ok(named)
     } else {
         bail!("there is neither a manifest `{}` nor a kernel `{}`", args.what.display(), named.kernel.display())
     }
+}
+
+/// Build a manifest into a folder of the store that is its own.
+fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<BootFiles> {
+    let place = std::path::absolute(&args.what).context("could not find the working directory")?;
+    let key = Digest::of(place.as_os_str().as_encoded_bytes()).short();
+    let build = BuildArgs {
+        input: Input { manifests: vec![args.what.clone()], naming: args.naming.clone() },
+        format: vec![Format::KernelInitrd],
+        arch,
+        name: None,
+        dir: global.store()?.folder("run").join(format!("{key}-{arch}")),
+        explain: false,
+        json: false,
+    };
+    build::build(&build, global)?;
+    Ok(BootFiles::of_name(&build.dir.join(build.base_name())))
 }
 
 fn machine(args: &RunArgs, arch: Arch, files: BootFiles) -> anyhow::Result<Machine> {
@@ -224,7 +238,7 @@ fn say(line: &str) {
 
 /// Become QEMU, on behalf of another hullkit (see [`launch`])
 #[derive(Debug, clap::Args)]
-pub(crate) struct LaunchArgs {
+pub struct LaunchArgs {
     /// Process id of the parent
     parent: i32,
     /// QEMU
@@ -239,7 +253,7 @@ pub(crate) struct LaunchArgs {
 /// # Errors
 ///
 /// Always: if there was nothing to report, it would not return.
-pub(crate) fn become_qemu(args: &LaunchArgs) -> anyhow::Result<ExitCode> {
+pub fn become_qemu(args: &LaunchArgs) -> anyhow::Result<ExitCode> {
     let cause = launch::become_program(args.parent, &args.program, &args.arguments);
     Err(cause).with_context(|| format!("could not become `{}`", args.program.display()))
 }

@@ -5,7 +5,8 @@
 //! hullkit/apt/debs/              packages, by apt's own file names, checked against the lists before each use
 //! hullkit/apt/<arch>/lock        held while this architecture's lists are used
 //! hullkit/apt/<arch>/stamp       what the lists were made from; its time is when
-//! hullkit/apt/<arch>/state/      apt's lists;  cache/ what apt derives from them;  status  an empty dpkg database
+//! hullkit/apt/<arch>/state/      apt's lists;  cache/ what apt derives from them
+//! hullkit/apt/<arch>/status      a dpkg database in which nothing is installed but what a recipe does without
 //! hullkit/apt/<arch>/resolved/   answers of the resolver, by lists and question
 //! ```
 //!
@@ -112,10 +113,8 @@ impl Apt {
         let path = folder.join("lock");
         let lock = File::options().create(true).append(true).open(&path).map_err(io_error("open", &path))?;
         lock.lock().map_err(io_error("lock", &path))?;
-        for (name, text) in [("apt.conf", CONFIGURATION), ("status", "")] {
-            let path = folder.join(name);
-            fs::write(&path, text).map_err(io_error("write", &path))?;
-        }
+        let path = folder.join("apt.conf");
+        fs::write(&path, CONFIGURATION).map_err(io_error("write", &path))?;
         let mut apt = Self { arch, folder, debs: root.join("debs"), lists: Digest::of(b""), stale: None, _lock: lock };
         apt.update(refresh)?;
         Ok(apt)
@@ -181,18 +180,24 @@ impl Apt {
         Ok(Digest::of(hashes.as_bytes()))
     }
 
-    /// Resolve packages with all they depend on, recommendations apart. Out: sorted by name.
+    /// Resolve packages with all they depend on, recommendations apart.
+    ///
+    /// In: `without`, packages that the resolver takes for installed, so that neither they nor what only they need comes
+    /// along. Out: sorted by name.
     ///
     /// # Errors
     ///
     /// - [`PackageError::Failed`]: a package is unknown, or its dependencies cannot be met; apt says which.
     /// - [`PackageError::Io`].
-    pub fn resolve(&self, names: &[String]) -> Result<Vec<Package>, PackageError> {
-        let question = format!("1 {} {} {}", self.arch, self.lists, names.join(" "));
+    pub fn resolve(&self, names: &[String], without: &[String]) -> Result<Vec<Package>, PackageError> {
+        let question = format!("1 {} {} {} / {}", self.arch, self.lists, names.join(" "), without.join(" "));
         let path = self.folder.join("resolved").join(Digest::of(question.as_bytes()).hex());
         if let Some(known) = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
             return Ok(known);
         }
+        let status = self.folder.join("status");
+        let installed: String = without.iter().map(|name| installed(name, self.arch)).collect();
+        fs::write(&status, installed).map_err(io_error("write", &status))?;
         let mut arguments = vec!["-qq", "--print-uris", "install"];
         arguments.extend(names.iter().map(String::as_str));
         let said = run(self.apt_get(&arguments))?;
@@ -249,7 +254,8 @@ impl Apt {
             ("Dir::State::lists", folder("state/lists")),
             ("Dir::State::status", folder("status")),
             ("Dir::Cache", folder("cache")),
-            ("Dir::Cache::archives", self.debs.clone().into_os_string()),
+            // Always empty: of what it finds there, `--print-uris` would say nothing.
+            ("Dir::Cache::archives", folder("cache/archives")),
             ("Dir::Cache::pkgcache", "pkgcache.bin".into()),
             ("Dir::Cache::srcpkgcache", "srcpkgcache.bin".into()),
             ("Dir::Log", folder("state")),
@@ -262,6 +268,14 @@ impl Apt {
         command.args(arguments);
         command
     }
+}
+
+/// Describe a package as installed, in a version that is new enough for every dependency.
+fn installed(name: &str, arch: Arch) -> String {
+    format!(
+        "Package: {name}\nStatus: install ok installed\nArchitecture: {arch}\nMulti-Arch: foreign\n\
+         Version: 9999:0\nMaintainer: none\nDescription: left out\n\n"
+    )
 }
 
 /// Read one line of `--print-uris`: quoted address, file name, size, hash.

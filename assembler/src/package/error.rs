@@ -11,8 +11,8 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum PackageError {
     /// The recipe is not legal; the text has file, line and key.
-    #[error("{0}")]
-    Recipe(String),
+    #[error(transparent)]
+    Recipe(#[from] linuxkit_yaml::ManifestError),
     /// The recipe asks for what this program does not do, or for two things at once.
     #[error("`{path}`: {reason}")]
     Unusable {

@@ -1,4 +1,4 @@
-//! Patterns over package names and over paths inside an image.
+//! Patterns over paths inside an image.
 
 /// Tell whether `text` matches `pattern`.
 ///
@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn patterns_match_as_described() {
         for (pattern, text, want) in [
-            ("perl*", "perl-base", true),
-            ("perl*", "libperl5.36", false),
-            ("*perl*", "libfile-find-rule-perl", true),
+            ("lib*", "libc.so", true),
+            ("lib*", "glibc.so", false),
+            ("*c.so*", "libc.so.6", true),
             ("/usr/share/man/**", "usr/share/man/man1/a.1.gz", true),
             ("/usr/share/man/**", "usr/share/man", true),
             ("/usr/share/man/*", "usr/share/man/man1/a.1.gz", false),

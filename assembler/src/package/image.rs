@@ -95,7 +95,7 @@ fn configuration(recipe: &Recipe, arch: Arch, layer: &Layer, time: u64) -> Value
 fn labels(recipe: &Recipe) -> Value {
     let mut labels = Map::new();
     if let Some(config) = &recipe.config {
-        labels.insert(CONFIG_LABEL.to_owned(), Value::String(config.to_string()));
+        labels.insert(CONFIG_LABEL.to_owned(), Value::String(json!(config).to_string()));
     }
     if let Some(source) = &recipe.gitrepo {
         labels.insert("org.opencontainers.image.source".to_owned(), Value::String(source.clone()));

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use tar::{Builder, EntryType, Header};
+use tar::Builder;
 
 use super::error::PackageError;
 use super::layer::append;
@@ -13,7 +13,7 @@ use super::tree::{Entry, Kind, Tree};
 
 /// What a kernel package's name begins with. What such a package depends on serves a running Debian (an initramfs
 /// generator, `kmod`), and a kernel image holds none of it.
-pub const PACKAGES: &str = "linux-image-*";
+pub const PACKAGES: &str = "linux-image-";
 
 /// Where packages keep the kernel.
 const VMLINUZ: &str = "boot/vmlinuz-";
@@ -24,7 +24,7 @@ const MODULES: &str = "usr/lib/modules";
 /// Turn the files of kernel packages into those of a kernel image.
 ///
 /// The kernel is left as it is: a bzImage on amd64, a plain or zboot image on arm64; firmware and QEMU start all three.
-/// `kernel.tar` holds the modules under `./lib/modules`, where LinuxKit's images have them; copyright files stay beside it.
+/// `kernel.tar` holds the modules under `lib/modules`, where LinuxKit's images have them; copyright files stay beside it.
 ///
 /// # Errors
 ///
@@ -54,21 +54,15 @@ pub fn lay_out(tree: &mut Tree) -> Result<(), PackageError> {
     Ok(())
 }
 
-/// Write the modules as a tar: sorted, names as LinuxKit has them.
+/// Write the modules as a tar, sorted.
 fn modules(tree: &Tree, out: &mut dyn io::Write, time: u64) -> io::Result<()> {
     let mut archive = Builder::new(out);
     let mut links = BTreeMap::new();
-    let mut root = Header::new_gnu();
-    root.set_entry_type(EntryType::Directory);
-    root.set_mode(0o755);
-    root.set_mtime(time);
-    root.set_size(0);
-    for name in ["./", "./lib/"] {
-        archive.append_data(&mut root, name, io::empty())?;
-    }
+    let folder = Entry { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: None };
+    append(&mut archive, tree, "lib", &folder, time, &mut links)?;
     for (path, entry) in tree.entries() {
         if let Some(rest) = path.strip_prefix(MODULES).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-            append(&mut archive, tree, &format!("./lib/modules{rest}"), entry, time, &mut links)?;
+            append(&mut archive, tree, &format!("lib/modules{rest}"), entry, time, &mut links)?;
         }
     }
     archive.finish()

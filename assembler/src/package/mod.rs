@@ -209,7 +209,7 @@ impl<'a> Builder<'a> {
         Ok(built)
     }
 
-    /// Ask apt for the packages of a recipe, less those it excludes.
+    /// Ask apt for the packages of a recipe.
     fn resolve(
         &mut self,
         recipe: &Loaded,
@@ -230,11 +230,8 @@ impl<'a> Builder<'a> {
             self.apt.insert(arch, apt);
         }
         let Some(apt) = self.apt.get(&arch) else { return Ok(Vec::new()) };
-        let mut packages = apt.resolve(&names)?;
-        packages.retain(|package| {
-            let excluded = rootfs.exclude.iter().any(|pattern| glob::matches(pattern, &package.name));
-            !excluded && (!rootfs.kernel || glob::matches(kernel::PACKAGES, &package.name))
-        });
+        let mut packages = apt.resolve(&names, &rootfs.exclude)?;
+        packages.retain(|package| !rootfs.kernel || package.name.starts_with(kernel::PACKAGES));
         Ok(packages)
     }
 
@@ -247,7 +244,7 @@ impl<'a> Builder<'a> {
 
 /// Name everything the bytes of an image follow from.
 fn key(recipe: &Loaded, arch: Arch, packages: &[Package], epoch: Option<u64>) -> Digest {
-    let mut text = format!("{FORMAT} {arch} {epoch:?} {}\n", Digest::of(recipe.text.as_bytes()));
+    let mut text = format!("{FORMAT} {arch} {epoch:?} {}\n", Digest::of(&recipe.text));
     for (content, _) in &recipe.contents {
         if let Content::Bytes(bytes) = content {
             text += &format!("{}\n", Digest::of(bytes));

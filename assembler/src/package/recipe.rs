@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use linuxkit_yaml::ContainerConfig;
 use serde::Deserialize;
 
 use super::error::{PackageError, io_error};
@@ -13,9 +14,6 @@ use crate::platform::Arch;
 
 /// Name of a recipe's file in its folder.
 pub const FILE: &str = "build.yml";
-
-/// Longest recipe that is read, in bytes.
-const RECIPE_MAX: u64 = 4 << 20;
 
 /// Longest file that a recipe may take from its own folder, in bytes.
 const SOURCE_MAX: u64 = 256 << 20;
@@ -53,9 +51,9 @@ pub struct Recipe {
     #[serde(default, rename = "buildArgs")]
     pub build_args: Vec<String>,
     /// What the label `org.mobyproject.config` says: how the container runs unless the manifest says otherwise.
-    pub config: Option<serde_json::Value>,
-    /// Images a `Dockerfile` needs in its folder.
-    pub depends: Option<serde_json::Value>,
+    pub config: Option<ContainerConfig>,
+    /// What a `Dockerfile` needs beside it.
+    pub depends: Option<Depends>,
     /// Hullkit's own: the root file system, made without Docker.
     pub rootfs: Option<Rootfs>,
 }
@@ -76,6 +74,29 @@ fn arches() -> Vec<String> {
     ["amd64", "arm64", "riscv64"].map(str::to_owned).to_vec()
 }
 
+/// Images that LinuxKit saves into the folder before a `Dockerfile` is built.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Depends {
+    /// Their names, and where they go.
+    pub docker_images: DockerImages,
+}
+
+/// See [`Depends`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DockerImages {
+    /// File for all of them.
+    pub target: Option<String>,
+    /// Folder for one file each.
+    pub target_dir: Option<String>,
+    /// Their names.
+    #[serde(default)]
+    pub list: Vec<String>,
+    /// File with their names.
+    pub from_file: Option<String>,
+}
+
 /// A root file system out of distribution packages and files.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,7 +104,7 @@ pub struct Rootfs {
     /// Debian packages; `${arch}` stands for Debian's name of the architecture.
     #[serde(default)]
     pub apt: Vec<String>,
-    /// Patterns of package names that are left out of what apt resolved.
+    /// Packages to do without: neither they come along nor what only they depend on.
     #[serde(default)]
     pub exclude: Vec<String>,
     /// Patterns of paths that are left out of the packages; copyright files always stay.
@@ -160,7 +181,7 @@ pub struct Loaded {
     /// The folder.
     pub folder: PathBuf,
     /// The text of the recipe, by which caches know it.
-    pub text: String,
+    pub text: Vec<u8>,
     /// What it says.
     pub recipe: Recipe,
     /// What the entries of `rootfs.files` become, in their order.
@@ -176,9 +197,8 @@ pub struct Loaded {
 /// - [`PackageError::Io`], [`PackageError::Recipe`], [`PackageError::Unusable`].
 pub fn load(folder: &Path) -> Result<Loaded, PackageError> {
     let path = folder.join(FILE);
-    let text = String::from_utf8(read_bounded(&path, RECIPE_MAX)?);
-    let text = text.map_err(|_| PackageError::Unusable { path: path.clone(), reason: "it is not UTF-8".to_owned() })?;
-    let recipe = parse(&text, &path)?;
+    let text = read_bounded(&path, linuxkit_yaml::MAX_BYTES as u64)?;
+    let recipe: Recipe = linuxkit_yaml::from_yaml(&text, &path.display().to_string())?;
     let refuse = |reason: String| PackageError::Unusable { path: path.clone(), reason };
     let mut contents = Vec::new();
     for file in recipe.rootfs.iter().flat_map(|rootfs| &rootfs.files) {
@@ -191,17 +211,12 @@ pub fn load(folder: &Path) -> Result<Loaded, PackageError> {
         let mode = mode.ok_or_else(|| refuse(format!("file `{}` has no octal mode", file.path)))?;
         contents.push((content, mode));
     }
-    for package in recipe.rootfs.iter().flat_map(|rootfs| &rootfs.apt) {
+    for package in recipe.rootfs.iter().flat_map(|rootfs| rootfs.apt.iter().chain(&rootfs.exclude)) {
         if !is_package(&package.replace("${arch}", "amd64")) {
             return Err(refuse(format!("`{package}` is not the name of a Debian package")));
         }
     }
     Ok(Loaded { folder: folder.to_owned(), text, recipe, contents })
-}
-
-/// Parse a recipe's text.
-fn parse(text: &str, path: &Path) -> Result<Recipe, PackageError> {
-    serde_saphyr::from_str(text).map_err(|error| PackageError::Recipe(format!("{}: {error}", path.display())))
 }
 
 /// Tell what an entry becomes; nothing if it says two things or none.

@@ -52,9 +52,9 @@ pub(super) fn compile(input: Input<'_>) -> Result<Compiled, Box<Diagnostic>> {
         linux: linux(&input)?,
     };
     let at = &input.entry.name.at;
-    let spec: Spec = serde_json::to_value(&config)
-        .and_then(serde_json::from_value)
-        .map_err(|error| diagnose(&input, at, format!("this container's configuration is not one of OCI's: {error}")))?;
+    let spec: Spec = serde_json::to_value(&config).and_then(serde_json::from_value).map_err(|error| {
+        diagnose(&input, at, format!("this container's configuration is not one of OCI's: {error}"))
+    })?;
     let given = entry.uid.is_some() || label.uid.is_some();
     let user = input.image.config().as_ref().and_then(|config| config.user().clone());
     let restart = entry.restart.as_ref().or(label.restart.as_ref()).map(|restart| restart.value);
@@ -67,7 +67,9 @@ pub(super) fn compile(input: Input<'_>) -> Result<Compiled, Box<Diagnostic>> {
             spec,
             runtime: runtime(&input),
             restart: match (input.section, restart) {
-                (Section::Onboot | Section::Onshutdown, _) | (_, Some(linuxkit_yaml::Restart::No)) => contract::Restart::No,
+                (Section::Onboot | Section::Onshutdown, _) | (_, Some(linuxkit_yaml::Restart::No)) => {
+                    contract::Restart::No
+                }
                 (_, None | Some(linuxkit_yaml::Restart::Always)) => contract::Restart::Always,
                 (_, Some(linuxkit_yaml::Restart::UnlessStopped)) => contract::Restart::UnlessStopped,
                 (_, Some(linuxkit_yaml::Restart::OnFailure(tries))) => contract::Restart::OnFailure(tries),
@@ -84,7 +86,8 @@ fn pick<'a, T>(entry: &'a Option<T>, label: &'a Option<T>) -> Option<&'a T> {
 
 /// The same for words, of which an empty one says nothing.
 fn word<'a>(entry: &'a Option<Spanned<String>>, label: &'a Option<Spanned<String>>) -> &'a str {
-    let said = |word: &'a Option<Spanned<String>>| word.as_ref().map(|word| word.as_str()).filter(|word| !word.is_empty());
+    let said =
+        |word: &'a Option<Spanned<String>>| word.as_ref().map(|word| word.as_str()).filter(|word| !word.is_empty());
     said(entry).or_else(|| said(label)).unwrap_or_default()
 }
 
@@ -230,7 +233,8 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
     for (key, value) in [("pid", &entry.pid), ("ipc", &entry.ipc), ("uts", &entry.uts), ("userns", &entry.userns)] {
         let wrong = value.as_ref().filter(|word| word.value == "none");
         if let Some(word) = wrong {
-            let message = format!("`none` is not a choice for `{key}`: write `host`, `new`, or the path of a namespace");
+            let message =
+                format!("`none` is not a choice for `{key}`: write `host`, `new`, or the path of a namespace");
             return Err(diagnose(input, &word.at, message));
         }
     }
@@ -267,7 +271,11 @@ fn devices(input: &Input<'_>) -> Result<(Vec<spec::Device>, Vec<serde_json::Valu
         }
         let (major, minor) = (device.major.unwrap_or(0), device.minor.unwrap_or(0));
         let Some(mode) = device.mode.as_ref().filter(|mode| !mode.text.is_empty()) else {
-            return Err(diagnose(input, &device.at, format!("the device `{path}` needs a `mode`, as in mode: \"0666\"")));
+            return Err(diagnose(
+                input,
+                &device.at,
+                format!("the device `{path}` needs a `mode`, as in mode: \"0666\""),
+            ));
         };
         rules.push(serde_json::json!({"allow": true, "type": kind, "major": major, "minor": minor, "access": "rwm"}));
         nodes.push(spec::Device { path, kind, major, minor, file_mode: mode.bits });

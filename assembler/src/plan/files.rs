@@ -35,9 +35,8 @@ pub fn plan(manifest: &Manifest, ids: &Ids, store: &Store, places: &Places) -> R
     for file in &manifest.files {
         let at = &file.path.at;
         let wrong = |message: String| PlanError::manifest(manifest.diagnose(at, message));
-        let path = clean(&file.path).ok_or_else(|| {
-            wrong(format!("`{}` does not name a file below the host's root", file.path.value))
-        })?;
+        let path = clean(&file.path)
+            .ok_or_else(|| wrong(format!("`{}` does not name a file below the host's root", file.path.value)))?;
         let Some(content) = content(manifest, file, store, places)? else { continue };
         let owner = |id: &Option<linuxkit_yaml::Spanned<linuxkit_yaml::Id>>| {
             ids.number(id.as_ref().map(|id| &id.value)).map_err(|error| wrong(error.to_string()))
@@ -65,18 +64,15 @@ fn clean(path: &str) -> Option<String> {
 }
 
 /// Find out what an entry holds; nothing if it is optional and its source is not there.
-fn content(
-    manifest: &Manifest,
-    file: &File,
-    store: &Store,
-    places: &Places,
-) -> Result<Option<FileContent>, PlanError> {
+fn content(manifest: &Manifest, file: &File, store: &Store, places: &Places) -> Result<Option<FileContent>, PlanError> {
     let wrong = |message: &str| Err(PlanError::manifest(manifest.diagnose(&file.path.at, message)));
     let directory = file.directory == Some(true);
     let sources = usize::from(file.source.is_some()) + usize::from(file.metadata.is_some());
     let inline = directory || file.symlink.is_some() || file.contents.is_some();
     match (inline, sources) {
-        (false, 0) => return wrong("this file has no content: give `contents`, `source`, `metadata`, `symlink` or `directory`"),
+        (false, 0) => {
+            return wrong("this file has no content: give `contents`, `source`, `metadata`, `symlink` or `directory`");
+        }
         (false, 2) => return wrong("`source` and `metadata` exclude each other"),
         (true, 1..) => return wrong("`source` and `metadata` do not go with `contents`, `symlink` or `directory`"),
         _ if directory && file.contents.is_some() => return wrong("a directory has no `contents`"),

@@ -2,11 +2,11 @@
 //! Touches: the store, and the registries it asks for what the store does not know. Does not: fetch a layer.
 
 mod container;
-mod files;
-mod ids;
-mod network;
-mod resources;
-mod spec;
+pub mod files;
+pub mod ids;
+pub mod network;
+pub mod resources;
+pub mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -321,7 +321,8 @@ fn refuse_unsupported(manifest: &Manifest, options: &Options) -> Result<(), Plan
         problems.push(manifest.diagnose(&entry.at, message));
     }
     for volume in &manifest.volumes {
-        let message = format!("the volume `{}` cannot be made yet: bind a folder of the host instead", volume.name.value);
+        let message =
+            format!("the volume `{}` cannot be made yet: bind a folder of the host instead", volume.name.value);
         problems.push(manifest.diagnose(&volume.name.at, message));
     }
     if problems.is_empty() { Ok(()) } else { Err(ManifestError { diagnostics: problems }.into()) }
@@ -383,15 +384,8 @@ fn containers(
         let Some(one) = found.get(&name_of(&entry.image)) else { continue };
         let image = one.resolved.digest;
         let lower = Plan::image_root(&image);
-        let input = container::Input {
-            manifest,
-            ids,
-            section,
-            entry,
-            label: &one.label,
-            image: &one.config,
-            lower: &lower,
-        };
+        let input =
+            container::Input { manifest, ids, section, entry, label: &one.label, image: &one.config, lower: &lower };
         let compiled = match container::compile(input) {
             Ok(compiled) => compiled,
             Err(problem) => {

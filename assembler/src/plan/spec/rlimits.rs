@@ -43,7 +43,9 @@ pub enum RlimitError {
     #[error("`{0}` is not a resource limit: write `name,soft,hard`, as in `nofile,1024,unlimited`")]
     Shape(String),
     /// A name getrlimit(2) does not list.
-    #[error("`{0}` is not a resource limit; known are cpu, fsize, data, stack, core, rss, nproc, nofile, memlock, as, locks, sigpending, msgqueue, nice, rtprio and rttime")]
+    #[error(
+        "`{0}` is not a resource limit; known are cpu, fsize, data, stack, core, rss, nproc, nofile, memlock, as, locks, sigpending, msgqueue, nice, rtprio and rttime"
+    )]
     Unknown(String),
     /// Not a number.
     #[error("`{0}` is neither a whole number nor `unlimited`")]

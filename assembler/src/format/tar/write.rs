@@ -1,0 +1,1 @@
+//! Members to a tar stream.
