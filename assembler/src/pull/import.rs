@@ -5,7 +5,7 @@ use std::path::Path;
 use super::document::{Document, Entry, parse};
 use super::error::PullError;
 use super::local::{Files, blob_name, import_docker, lacks};
-use super::resolve::{descriptor, name_of};
+use super::resolve::{canonical, descriptor};
 use crate::digest::Digest;
 use crate::store::{REF_NAME, Store};
 
@@ -85,9 +85,4 @@ fn from_docker(store: &Store, files: &Files, text: &str) -> Result<Vec<(String, 
         found.push((canonical(name), import_docker(store, files, Some(name), text)?));
     }
     Ok(found)
-}
-
-/// Write a name as the store does, if it is one.
-fn canonical(name: &str) -> String {
-    name.parse().map_or_else(|_| name.to_owned(), |reference| name_of(&reference))
 }

@@ -21,22 +21,22 @@ use crate::image::ARCH;
 const HTPASSWD: &str = "user:$2y$04$Drc2ScMY8dqixf0xhXbUDO9QzPobCGS3qnOviW2f4pRu.GpWpW4aW\n";
 
 /// A running registry; its storage is a folder.
-pub struct Registry {
+pub(crate) struct Registry {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     folder: TempDir,
 }
 
 /// What a registry asks of its clients.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Wants {
+pub(crate) enum Wants {
     Nothing,
     Login,
     Tls,
 }
 
 impl Registry {
-    pub fn start(wants: Wants) -> Self {
+    pub(crate) fn start(wants: Wants) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
         let mut config = format!(
@@ -67,24 +67,24 @@ impl Registry {
     }
 
     /// Copy an image layout into the registry with skopeo.
-    pub fn fill(&self, layout: &Path, name: &str, more: &[&str]) {
+    pub(crate) fn fill(&self, layout: &Path, name: &str, more: &[&str]) {
         let mut command = Command::new("skopeo");
         command.args(["--insecure-policy", "copy", "--quiet", "--all", "--dest-tls-verify=false"]).args(more);
         command.arg(format!("oci:{}:1", layout.display())).arg(format!("docker://{}/{name}", self.address));
         succeeds(&mut command);
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Where the registry keeps a blob.
-    pub fn blob(&self, digest: &str) -> PathBuf {
+    pub(crate) fn blob(&self, digest: &str) -> PathBuf {
         let hex = digest.strip_prefix("sha256:").unwrap();
         self.file("storage/docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex).join("data")
     }
 
-    pub fn name(&self, image: &str) -> Reference {
+    pub(crate) fn name(&self, image: &str) -> Reference {
         format!("{}/{image}", self.address).parse().unwrap()
     }
 }
@@ -122,33 +122,33 @@ fn certificates(folder: &Path) {
 }
 
 /// Find a port that nobody uses right now.
-pub fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-pub fn succeeds(command: &mut Command) -> Output {
+pub(crate) fn succeeds(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
 /// A store and ways to reach registries.
-pub struct Client {
-    pub folder: TempDir,
-    pub options: RegistryOptions,
+pub(crate) struct Client {
+    pub(crate) folder: TempDir,
+    pub(crate) options: RegistryOptions,
 }
 
 impl Client {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), options: RegistryOptions::default() }
     }
 
-    pub fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         Store::open(self.folder.path()).unwrap()
     }
 
     /// Resolve and fetch.
-    pub fn pull(&self, name: &Reference) -> Result<(Resolved, Pulled), PullError> {
+    pub(crate) fn pull(&self, name: &Reference) -> Result<(Resolved, Pulled), PullError> {
         let (store, registries) = (self.store(), Registries::new(self.options.clone()));
         let image = Source::new(&store, &registries).resolve(name, ARCH)?;
         let text = name.to_string();
@@ -158,7 +158,7 @@ impl Client {
     }
 
     /// Pull something that cannot be pulled. Out: the error and its hint; the store is left without a name and unspoilt.
-    pub fn refused(&self, name: &Reference) -> (PullError, String) {
+    pub(crate) fn refused(&self, name: &Reference) -> (PullError, String) {
         let error = self.pull(name).unwrap_err();
         self.check();
         let text = error.to_string();
@@ -168,7 +168,7 @@ impl Client {
     }
 
     /// Check that every blob hashes to its name, and that nothing half-done lies about.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let store = self.store();
         for path in files(&store.root().join("blobs/sha256")) {
             let digest = hullkit::digest::Digest::of(&fs::read(&path).unwrap());
@@ -178,7 +178,7 @@ impl Client {
     }
 
     /// Prepare to run the program on this store.
-    pub fn hullkit(&self, args: &[&str]) -> Command {
+    pub(crate) fn hullkit(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hullkit"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.folder.path().join("home"));
         command.arg("--cache").arg(self.folder.path()).args(args);
@@ -186,7 +186,7 @@ impl Client {
     }
 }
 
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "sorted on the next line")]
     let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -194,15 +194,15 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Passes bytes on to a registry, slowly if asked, and notes the requests.
-pub struct Proxy {
-    pub address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<u8>>>,
     passed: Arc<AtomicU64>,
 }
 
 impl Proxy {
     /// In: `rate`, bytes of answers per second and connection.
-    pub fn start(target: SocketAddr, rate: Option<u64>) -> Self {
+    pub(crate) fn start(target: SocketAddr, rate: Option<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, passed) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
@@ -227,17 +227,17 @@ impl Proxy {
     }
 
     /// Bytes of answers so far.
-    pub fn passed(&self) -> u64 {
+    pub(crate) fn passed(&self) -> u64 {
         self.passed.load(Ordering::Relaxed)
     }
 
     /// Count requests that begin with `start`, and forget none.
-    pub fn count(&self, start: &str) -> usize {
+    pub(crate) fn count(&self, start: &str) -> usize {
         let seen = self.seen.lock().unwrap();
         seen.windows(start.len()).filter(|window| *window == start.as_bytes()).count()
     }
 
-    pub fn name(&self, image: &str) -> Reference {
+    pub(crate) fn name(&self, image: &str) -> Reference {
         format!("{}/{image}", self.address).parse().unwrap()
     }
 }

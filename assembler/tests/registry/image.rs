@@ -8,25 +8,25 @@ use hullkit::digest::Digest;
 use hullkit::platform::Arch;
 use serde_json::{Value, json};
 
-pub const ARCH: Arch = Arch::Amd64;
+pub(crate) const ARCH: Arch = Arch::Amd64;
 
 /// One layer: a tar with one file of incompressible bytes.
 #[derive(Clone)]
-pub struct Layer {
-    pub blob: Vec<u8>,
-    pub diff_id: Digest,
+pub(crate) struct Layer {
+    pub(crate) blob: Vec<u8>,
+    pub(crate) diff_id: Digest,
     kind: &'static str,
 }
 
 #[derive(Clone, Copy)]
-pub enum Packing {
+pub(crate) enum Packing {
     Plain,
     Gzip,
     Zstd,
 }
 
 impl Layer {
-    pub fn new(seed: u64, len: usize, packing: Packing) -> Self {
+    pub(crate) fn new(seed: u64, len: usize, packing: Packing) -> Self {
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(len as u64);
@@ -48,13 +48,13 @@ impl Layer {
         Self { blob, diff_id, kind }
     }
 
-    pub fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         Digest::of(&self.blob)
     }
 }
 
 /// Bytes that do not compress, equal for equal seeds (xorshift64).
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
@@ -68,15 +68,15 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
 }
 
 /// A manifest and its configuration.
-pub struct Image {
-    pub config: Vec<u8>,
-    pub manifest: Vec<u8>,
+pub(crate) struct Image {
+    pub(crate) config: Vec<u8>,
+    pub(crate) manifest: Vec<u8>,
     layers: Vec<Layer>,
     arch: &'static str,
 }
 
 impl Image {
-    pub fn new(arch: &'static str, layers: &[Layer]) -> Self {
+    pub(crate) fn new(arch: &'static str, layers: &[Layer]) -> Self {
         let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
         let config = json!({"architecture": arch, "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}});
         let config = config.to_string().into_bytes();
@@ -90,24 +90,24 @@ impl Image {
         Self { config, manifest: manifest.to_string().into_bytes(), layers: layers.to_vec(), arch }
     }
 
-    pub fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         Digest::of(&self.manifest)
     }
 }
 
-pub fn descriptor(kind: &str, bytes: &[u8]) -> Value {
+pub(crate) fn descriptor(kind: &str, bytes: &[u8]) -> Value {
     json!({"mediaType": kind, "digest": Digest::of(bytes), "size": bytes.len()})
 }
 
 /// Write a layout with one image, tagged `1`.
-pub fn single(folder: &Path, image: &Image) {
+pub(crate) fn single(folder: &Path, image: &Image) {
     write(folder, std::slice::from_ref(image));
     let top = descriptor("application/vnd.oci.image.manifest.v1+json", &image.manifest);
     index(folder, vec![(top, "1")]);
 }
 
 /// Write a layout with an index of several images, tagged `1`; among them an attestation and an entry without platform.
-pub fn multi(folder: &Path, images: &[Image]) -> Digest {
+pub(crate) fn multi(folder: &Path, images: &[Image]) -> Digest {
     write(folder, images);
     let mut entries = Vec::new();
     for image in images {
@@ -138,13 +138,13 @@ fn write(folder: &Path, images: &[Image]) {
     }
 }
 
-pub fn blob(folder: &Path, bytes: &[u8]) {
+pub(crate) fn blob(folder: &Path, bytes: &[u8]) {
     let path = folder.join("blobs/sha256");
     fs::create_dir_all(&path).unwrap();
     fs::write(path.join(Digest::of(bytes).hex()), bytes).unwrap();
 }
 
-pub fn index(folder: &Path, entries: Vec<(Value, &str)>) {
+pub(crate) fn index(folder: &Path, entries: Vec<(Value, &str)>) {
     let entries: Vec<Value> = entries
         .into_iter()
         .map(|(mut entry, tag)| {

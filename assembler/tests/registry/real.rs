@@ -119,7 +119,8 @@ fn a_credential_helper_is_asked_and_may_know_nothing() {
     fs::write(&helper, script).unwrap();
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(tools.path().join("config.json"), r#"{"credsStore": "test"}"#).unwrap();
-    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    let system = std::env::var_os("PATH").unwrap();
+    let path = format!("{}:{}", tools.path().display(), system.to_str().unwrap());
     let names = [open.name("open:1").to_string(), private.name("private:1").to_string()];
     let mut command = client.hullkit(&["cache", "pull", "--arch", "amd64", &names[0], &names[1]]);
     let output = succeeds(command.env("DOCKER_CONFIG", tools.path()).env("PATH", path));
@@ -157,7 +158,7 @@ fn another_machines_image_is_refused_with_what_there_is() {
     let error = |name, arch| source.resolve(&registry.name(name), arch).unwrap_err().to_string();
     assert!(error("single:1", Arch::Arm64).ends_with("has no image for linux/arm64; it has linux/amd64"));
     assert!(error("strange:1", ARCH).ends_with("has no image for linux/amd64; it has linux/riscv64, linux/s390x"));
-    assert!(source.resolve(&registry.name("multi:1"), Arch::Arm64).is_ok());
+    source.resolve(&registry.name("multi:1"), Arch::Arm64).unwrap();
 }
 
 #[test]

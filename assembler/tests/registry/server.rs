@@ -14,44 +14,44 @@ use crate::image::{Image, Layer};
 
 /// What a client asked.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
     /// Names in lower case.
-    pub headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 /// What it is answered.
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
     /// Length that is announced, if it is not the body's.
-    pub announced: Option<usize>,
+    pub(crate) announced: Option<usize>,
     /// Say nothing more for so long before the connection ends.
-    pub silence: Duration,
+    pub(crate) silence: Duration,
 }
 
 impl Reply {
-    pub fn new(status: u16, body: &[u8]) -> Self {
+    pub(crate) fn new(status: u16, body: &[u8]) -> Self {
         Self { status, headers: Vec::new(), body: body.to_vec(), announced: None, silence: Duration::ZERO }
     }
 
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
 /// A running server, and all it was asked.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// In: `answer`, told the request and how often this path was asked for before.
-    pub fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -66,11 +66,11 @@ impl Server {
         server
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    pub fn name(&self, image: &str) -> Reference {
+    pub(crate) fn name(&self, image: &str) -> Reference {
         format!("{}/{image}", self.address).parse().unwrap()
     }
 }
@@ -116,7 +116,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
 }
 
 /// Answer as a registry with one image of one layer would; none for what belongs to the layer.
-pub fn registry(image: &Image, layer: &Layer, request: &Request) -> Option<Reply> {
+pub(crate) fn registry(image: &Image, layer: &Layer, request: &Request) -> Option<Reply> {
     let kind = "application/vnd.oci.image.manifest.v1+json";
     let ends = |what: Digest| request.path.ends_with(&what.to_string());
     if request.path.contains("/manifests/") {
