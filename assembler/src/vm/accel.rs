@@ -114,9 +114,10 @@ impl Accel {
         match (self, obstacle) {
             (_, None) => Ok(Choice { accelerator: Accelerator::Kvm, note: None }),
             (Self::Kvm, Some(why)) => Err(VmError::NoKvm { why }),
-            (_, Some(why)) if expected.is_none() => {
-                Ok(Choice { note: Some(format!("KVM cannot be used ({why}); the guest is emulated, more slowly")), ..tcg })
-            }
+            (_, Some(why)) if expected.is_none() => Ok(Choice {
+                note: Some(format!("KVM cannot be used ({why}); the guest is emulated, more slowly")),
+                ..tcg
+            }),
             (_, Some(_)) => Ok(tcg),
         }
     }
@@ -163,7 +164,8 @@ mod tests {
 
     #[test]
     fn auto_is_tcg_without_a_word_where_kvm_was_never_to_be_expected() {
-        let cases = [(Arch::Arm64, host(true, true)), (Arch::Amd64, host(false, true)), (Arch::Amd64, host(true, false))];
+        let cases =
+            [(Arch::Arm64, host(true, true)), (Arch::Amd64, host(false, true)), (Arch::Amd64, host(true, false))];
         for (arch, facts) in cases {
             let choice = Accel::Auto.choose(arch, &facts, Path::new(NO_QEMU)).expect("auto never fails");
             assert_eq!(choice, Choice { accelerator: Accelerator::Tcg, note: None }, "{facts:?}");
@@ -172,7 +174,8 @@ mod tests {
 
     #[test]
     fn auto_falls_back_with_a_note_if_qemu_disagrees() {
-        let choice = Accel::Auto.choose(Arch::Amd64, &host(true, true), Path::new("/bin/false")).expect("auto never fails");
+        let choice =
+            Accel::Auto.choose(Arch::Amd64, &host(true, true), Path::new("/bin/false")).expect("auto never fails");
         assert_eq!(choice.accelerator, Accelerator::Tcg);
         assert_eq!(
             choice.note.as_deref(),
@@ -182,7 +185,8 @@ mod tests {
 
     #[test]
     fn auto_is_kvm_if_everything_agrees() {
-        let choice = Accel::Auto.choose(Arch::Amd64, &host(true, true), Path::new("/bin/true")).expect("auto never fails");
+        let choice =
+            Accel::Auto.choose(Arch::Amd64, &host(true, true), Path::new("/bin/true")).expect("auto never fails");
         assert_eq!(choice, Choice { accelerator: Accelerator::Kvm, note: None });
     }
 

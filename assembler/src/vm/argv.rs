@@ -33,10 +33,13 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     let mut argv = Argv(Vec::new());
     argv.words(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S"]);
     argv.option("-machine", board(machine.arch));
-    argv.option("-accel", match accelerator {
-        Accelerator::Kvm => "kvm",
-        Accelerator::Tcg => "tcg",
-    });
+    argv.option(
+        "-accel",
+        match accelerator {
+            Accelerator::Kvm => "kvm",
+            Accelerator::Tcg => "tcg",
+        },
+    );
     argv.option("-cpu", processor(machine.arch, accelerator));
     argv.option("-m", machine.memory.to_string());
     argv.option("-smp", machine.cpus.to_string());

@@ -13,7 +13,8 @@ use super::terminal::{Key, Keys, Raw};
 use super::{Cause, Outcome, Stopper, Vm, VmError};
 
 /// The keys that are not for the guest, for the user to read.
-pub const HELP: &str = "Ctrl-A x ends the machine, Ctrl-A p presses its power button, Ctrl-A a sends Ctrl-A, Ctrl-A h shows this";
+pub const HELP: &str =
+    "Ctrl-A x ends the machine, Ctrl-A p presses its power button, Ctrl-A a sends Ctrl-A, Ctrl-A h shows this";
 
 /// Connect standard input to the guest and wait until the machine has ended, or `wait` says so.
 ///

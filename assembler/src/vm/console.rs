@@ -186,7 +186,8 @@ impl Lines {
         }
         let numbered = (self.first..).zip(&self.ring);
         let whole = numbered.skip_while(|(number, _)| *number < from).find(|(_, line)| found(&line.text));
-        let partial = || self.unfinished().filter(|line| from <= self.count() && found(&line.text)).map(|_| self.count());
+        let partial =
+            || self.unfinished().filter(|line| from <= self.count() && found(&line.text)).map(|_| self.count());
         Ok(whole.map(|(number, _)| number).or_else(partial))
     }
 }

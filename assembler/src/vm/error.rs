@@ -21,7 +21,9 @@ pub enum VmError {
         text: String,
     },
     /// A published port that does not parse.
-    #[error("`{text}` does not publish a port; write `HOST:GUEST`, or `GUEST` for a free host port, then `/tcp` or `/udp`")]
+    #[error(
+        "`{text}` does not publish a port; write `HOST:GUEST`, or `GUEST` for a free host port, then `/tcp` or `/udp`"
+    )]
     Publish {
         /// What was written.
         text: String,

@@ -63,7 +63,9 @@ impl Outcome {
         match (evidence.shutdown.as_deref(), evidence.cause) {
             (Some("guest-shutdown"), _) => Self::PoweredOff,
             (Some("guest-reset" | "subsystem-reset"), _) => panicked(Self::Rebooted),
-            (Some("guest-panic"), _) => panicked(Self::Panicked { line: "the guest's firmware reported a panic".into() }),
+            (Some("guest-panic"), _) => {
+                panicked(Self::Panicked { line: "the guest's firmware reported a panic".into() })
+            }
             (_, Some(Cause::TimedOut)) => panicked(Self::TimedOut),
             (_, Some(Cause::Killed)) => Self::Killed,
             (Some(reason), None) if reason.starts_with("host-") => Self::Killed,

@@ -115,12 +115,8 @@ mod tests {
 
     #[test]
     fn ports_are_read_as_host_then_guest() {
-        let table = [
-            ("8080:80", "8080:80/tcp"),
-            ("80", "0:80/tcp"),
-            ("0:80/tcp", "0:80/tcp"),
-            ("5353:53/udp", "5353:53/udp"),
-        ];
+        let table =
+            [("8080:80", "8080:80/tcp"), ("80", "0:80/tcp"), ("0:80/tcp", "0:80/tcp"), ("5353:53/udp", "5353:53/udp")];
         for (text, want) in table {
             assert_eq!(text.parse::<Publish>().expect(text).to_string(), want, "{text}");
         }
@@ -128,7 +124,9 @@ mod tests {
 
     #[test]
     fn ports_that_mean_nothing_are_refused() {
-        for text in ["", ":", "80:", ":80", "80:0", "0", "+8080:80", "1:2:3", "80/sctp", "80/tcp/udp", "65536:80", "a:b"] {
+        for text in
+            ["", ":", "80:", ":80", "80:0", "0", "+8080:80", "1:2:3", "80/sctp", "80/tcp/udp", "65536:80", "a:b"]
+        {
             assert!(text.parse::<Publish>().is_err(), "{text}");
         }
     }
