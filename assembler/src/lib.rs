@@ -6,10 +6,15 @@
 //!       no I/O               asks registry  network, disk    reads Store         beside, sync, rename
 //! ```
 
+pub mod cli;
 pub mod digest;
+pub mod embedded;
 pub mod format;
+pub mod manifest;
+pub mod package;
 pub mod plan;
 pub mod platform;
+pub mod pull;
 pub mod rootfs;
 pub mod store;
 pub mod vm;

@@ -370,6 +370,15 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
+    /// Take in the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Io`]: as [`Write`], with the path.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.out.write_all(bytes).map_err(io_error("write", &self.path))
+    }
+
     /// Give the blob its name, and its length in bytes; with `want`, only if its bytes hash to it.
     ///
     /// # Errors

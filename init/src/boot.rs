@@ -71,7 +71,9 @@ impl BootError {
             Self::Container { ending: Ending::NotStarted(_), .. } => {
                 "see whether the image has the program, and whether the manifest grants what the error names"
             }
-            Self::Container { .. } => "run the image elsewhere with the same command, or boot with `hullkit.on_failure=shell`",
+            Self::Container { .. } => {
+                "run the image elsewhere with the same command, or boot with `hullkit.on_failure=shell`"
+            }
         }
     }
 }
@@ -84,6 +86,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("mounts", early::mounts::mount),
         ("console", early::console::open),
         ("contract", early::contract::read),
+        ("modules", early::drivers::load),
         ("name", early::name::set),
         ("network", network_child::start),
         ("buttons", buttons),

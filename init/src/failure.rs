@@ -82,7 +82,9 @@ fn screen<S: Sys>(host: &Host<S>, stage: &str, error: &BootError) -> Vec<String>
 
 fn next(on_failure: OnFailure) -> &'static str {
     match on_failure {
-        OnFailure::PowerOff => "powering off in 5 s; `hullkit.on_failure=shell|reboot|halt` on the kernel command line changes that",
+        OnFailure::PowerOff => {
+            "powering off in 5 s; `hullkit.on_failure=shell|reboot|halt` on the kernel command line changes that"
+        }
         OnFailure::Reboot => "rebooting in 5 s",
         OnFailure::Halt => "halting in 5 s",
         OnFailure::Shell => "a shell, if the image has `/bin/sh`; its end powers off",

@@ -5,6 +5,7 @@
 //! behind the feature `pid1`; it is a library only so that tests reach it.
 
 pub mod contract;
+pub mod modalias;
 
 #[cfg(feature = "pid1")]
 pub mod boot;
@@ -24,7 +25,6 @@ pub mod failure;
 pub mod host;
 #[cfg(feature = "pid1")]
 pub mod logs;
-pub mod modalias;
 #[cfg(feature = "pid1")]
 pub mod network_child;
 #[cfg(feature = "pid1")]

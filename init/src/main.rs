@@ -11,14 +11,9 @@ fn main() -> ExitCode {
     if rustix::process::getpid().is_init() {
         be_pid1()
     }
-    let role = std::env::args().nth(1);
-    match role.as_deref() {
-        _ => {
-            let text = "hullkit-init: this program boots a Hullkit host; it runs as process 1, started by the kernel\n";
-            let _ = std::io::stderr().write_all(text.as_bytes());
-            ExitCode::from(2)
-        }
-    }
+    let text = "hullkit-init: this program boots a Hullkit host; it runs as process 1, started by the kernel\n";
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::from(2)
 }
 
 /// Boot. The kernel panics if this process ends, so it does not, even if the machine refuses to go down.

@@ -29,8 +29,8 @@ pub fn run<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
 /// Run the `onshutdown` containers; one that fails is named, and the others run.
 pub fn run_last<S: Sys>(host: &mut Host<S>) {
     for index in 0..host.contract.onshutdown.len() {
-        let failed = run_one(host, Section::Onshutdown, index)
-            .filter(|(_, ending)| *ending != Ending::Ended(Exit::Code(0)));
+        let failed =
+            run_one(host, Section::Onshutdown, index).filter(|(_, ending)| *ending != Ending::Ended(Exit::Code(0)));
         if let Some((position, ending)) = failed {
             let name = host.units[position].name.clone();
             host.say(&format!("onshutdown `{name}` {ending}"));

@@ -27,7 +27,18 @@ const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 
 /// File systems that hold nothing worth an unmount: the kernel's own, and memory.
 const TRANSIENT: [&str; 12] = [
-    "proc", "sysfs", "devtmpfs", "devpts", "tmpfs", "ramfs", "rootfs", "cgroup2", "securityfs", "pstore", "mqueue", "nsfs",
+    "proc",
+    "sysfs",
+    "devtmpfs",
+    "devpts",
+    "tmpfs",
+    "ramfs",
+    "rootfs",
+    "cgroup2",
+    "securityfs",
+    "pstore",
+    "mqueue",
+    "nsfs",
 ];
 
 /// Stop everything and go down. Returns only if the kernel refuses, or under test.

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
 use crate::container::{self, Section};
-use crate::contract::Container;
+use crate::contract::{Container, MODULES_PATH};
+use crate::early::modules::{self, ModulesError, Report};
 
 /// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
 const LONGEST_FILE: u64 = 64 << 20;
@@ -127,8 +129,10 @@ pub trait Sys {
     fn read(&mut self, path: &str) -> io::Result<Vec<u8>>;
     /// Write to a file that exists, in one call.
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
-    /// Remove an empty directory.
-    fn rmdir(&mut self, path: &str) -> io::Result<()>;
+    /// Switch the loopback interface on; the kernel then gives it its addresses.
+    fn loopback(&mut self) -> io::Result<()>;
+    /// Load these kernel modules and the drivers of every device (see [`crate::early::modules`]).
+    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError>;
     /// Set the host's name.
     fn hostname(&mut self, name: &str) -> io::Result<()>;
     /// Make Ctrl-Alt-Del a signal to PID 1, and have signals queued instead of delivered.
@@ -226,8 +230,13 @@ impl Sys for Linux {
         if written == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    fn rmdir(&mut self, path: &str) -> io::Result<()> {
-        Ok(rustix::fs::rmdir(path)?)
+    fn loopback(&mut self) -> io::Result<()> {
+        switch_on(b"lo\0")
+    }
+
+    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
+        let loaded = modules::load_all(Path::new(MODULES_PATH), wanted)?;
+        Ok(loaded.map(|(_, report)| report).unwrap_or_default())
     }
 
     fn hostname(&mut self, name: &str) -> io::Result<()> {
@@ -487,6 +496,24 @@ pub fn pause() {
 pub fn pause_for(time: Duration) {
     std::thread::sleep(time);
 }
+
+/// Switch a network interface on. In: its name, with a zero byte at the end.
+fn switch_on(name: &[u8]) -> io::Result<()> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    // SAFETY: `ifreq` is plain data, and all zeros is one of its values.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed() as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = IFF_UP;
+    // SAFETY: SIOCSIFFLAGS reads one `ifreq`, which outlives the call.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `IFF_UP` of linux/if.h, in the width of the request's field.
+const IFF_UP: libc::c_short = 1;
 
 /// Bytes that the terminal on standard output has taken and not sent.
 fn unsent() -> i32 {

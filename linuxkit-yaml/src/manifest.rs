@@ -116,7 +116,9 @@ impl Manifest {
             (Section::Onshutdown, &self.onshutdown),
             (Section::Services, &self.services),
         ];
-        sections.into_iter().flat_map(|(section, containers)| containers.iter().map(move |container| (section, container)))
+        sections
+            .into_iter()
+            .flat_map(|(section, containers)| containers.iter().map(move |container| (section, container)))
     }
 
     /// Give every image reference with its position: kernel, init, onboot, onshutdown, services, volumes.

@@ -1,8 +1,13 @@
 //! A YAML document as a tree in which every node knows its place, and from which bad branches can be cut.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
+use crate::parse::Packages;
 use crate::span::Position;
+
+/// What a text begins with that names a package beside the manifest.
+const PACKAGE: &str = "@pkg:";
 
 /// Line, column and width of a node in its file; see [`Position`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,6 +75,53 @@ impl Node {
         match &self.kind {
             Kind::Bool(_, text) | Kind::Integer(_, text) | Kind::Float(_, text) | Kind::Text(text) => Some(text),
             Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
+    /// Replace every `@pkg:PATH` by what `packages` gives for the path; cut those it cannot give.
+    pub(crate) fn expand(&mut self, packages: &mut Packages<'_>, report: &mut dyn FnMut(Place, String)) {
+        match &mut self.kind {
+            Kind::Text(text) => {
+                if let Some(path) = text.strip_prefix(PACKAGE) {
+                    match packages(path) {
+                        Ok(image) => *text = image,
+                        Err(reason) => {
+                            report(self.at, format!("`{}`: {reason}", shorten(text)));
+                            self.cut.set(true);
+                        }
+                    }
+                }
+            }
+            Kind::List(items) => items.iter_mut().for_each(|item| item.expand(packages, report)),
+            Kind::Map(entries) => {
+                for entry in entries {
+                    if let Some(path) = entry.key.strip_prefix(PACKAGE) {
+                        match packages(path) {
+                            Ok(image) => entry.key = image,
+                            Err(reason) => report(entry.key_at, format!("`{}`: {reason}", shorten(&entry.key))),
+                        }
+                    }
+                    entry.value.expand(packages, report);
+                    if entry.value.cut.get() {
+                        self.excused.borrow_mut().push(entry.key.clone());
+                    }
+                }
+            }
+            Kind::Null | Kind::Bool(..) | Kind::Integer(..) | Kind::Float(..) => (),
+        }
+    }
+
+    /// Collect the places of all values in mappings of which something was cut: what such a mapping lacks is no news.
+    pub(crate) fn wounded(&self, places: &mut BTreeSet<(u32, u32)>) {
+        match &self.kind {
+            Kind::List(items) => items.iter().for_each(|item| item.wounded(places)),
+            Kind::Map(entries) => {
+                if !self.excused.borrow().is_empty() {
+                    places.extend(entries.iter().map(|entry| (entry.value.at.line, entry.value.at.column)));
+                }
+                entries.iter().for_each(|entry| entry.value.wounded(places));
+            }
+            _ => (),
         }
     }
 

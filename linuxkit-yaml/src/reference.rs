@@ -194,7 +194,8 @@ fn registry(text: &str) -> Result<RegistryReference, String> {
         return Err("it is empty".to_owned());
     }
     if text.starts_with('@') {
-        return Err("`@pkg:` stands for a package beside the manifest, and can be used only where those can be built".to_owned());
+        return Err("`@pkg:` stands for a package beside the manifest, and can be used only where those can be built"
+            .to_owned());
     }
     if text.contains("://") {
         return Err("an image is named without `://`".to_owned());
@@ -237,7 +238,10 @@ fn path_complaint(part: &str) -> String {
     } else if part.chars().any(|c| c.is_ascii_uppercase()) {
         format!("`{}` has upper-case letters", shorten(part))
     } else {
-        format!("`{}` may hold only lower-case letters, digits and single `.`, `_`, `__`, `-` between them", shorten(part))
+        format!(
+            "`{}` may hold only lower-case letters, digits and single `.`, `_`, `__`, `-` between them",
+            shorten(part)
+        )
     }
 }
 

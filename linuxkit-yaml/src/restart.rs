@@ -31,7 +31,8 @@ impl FromStr for Restart {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{}` is not a restart policy: no, always, on-failure[:N] or unless-stopped", shorten(text));
+        let wrong =
+            || format!("`{}` is not a restart policy: no, always, on-failure[:N] or unless-stopped", shorten(text));
         match text {
             "no" => Ok(Self::No),
             "always" => Ok(Self::Always),

@@ -77,7 +77,8 @@ fn write_file<W: Write>(
     let attributes = |kind| Attributes { mode: kind | mode, uid: *uid, gid: *gid, mtime: epoch, rdev: (0, 0) };
     let path = path.as_bytes();
     match content {
-        FileContent::Directory => packer.append(path, attributes(layout::DIRECTORY), &[]),
+        FileContent::Parent if DIRECTORIES.iter().any(|(made, _)| made.as_bytes() == path) => Ok(()),
+        FileContent::Directory | FileContent::Parent => packer.append(path, attributes(layout::DIRECTORY), &[]),
         FileContent::Symlink(target) => packer.append(path, attributes(layout::SYMLINK), target.as_bytes()),
         FileContent::Blob(digest, size) => {
             let mut blob = io::BufReader::new(store.open_blob(digest)?);

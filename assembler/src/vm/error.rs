@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::platform::Arch;
+
 /// Why a machine could not be described, started or spoken to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +52,16 @@ pub enum VmError {
         /// What the system said.
         #[source]
         cause: io::Error,
+    },
+    /// The kernel cannot run on this machine.
+    #[error("`{path}` is a kernel for {found}, and the machine is {wanted}")]
+    ForeignKernel {
+        /// The kernel.
+        path: PathBuf,
+        /// What it is for.
+        found: Arch,
+        /// What the machine is.
+        wanted: Arch,
     },
     /// A host port is not free.
     #[error("port {port}/{protocol} of 127.0.0.1 cannot be published")]

@@ -18,6 +18,7 @@ mod attach;
 mod cmdline;
 mod console;
 mod error;
+mod kernel;
 pub mod launch;
 mod machine;
 mod outcome;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::outcome::Evidence;
 use super::qmp::Qmp;
-use super::{Accelerator, Cause, Console, Launcher, Machine, Outcome, Publish, VmError, argv};
+use super::{Accelerator, Cause, Console, Launcher, Machine, Outcome, Publish, VmError, argv, kernel};
 use crate::platform::Arch;
 
 /// How long QEMU may take to end in good order before it is killed.
@@ -89,6 +89,7 @@ impl Vm {
     /// # Errors
     ///
     /// [`VmError::Port`]: a published port is taken; [`VmError::Read`]: the kernel or the initrd cannot be read;
+    /// [`VmError::ForeignKernel`]: the kernel is for another architecture;
     /// [`VmError::Spawn`]: QEMU could not be started; [`VmError::Refused`]: QEMU ended by itself, with its words;
     /// [`VmError::Control`], [`VmError::Silent`], [`VmError::Command`]: QEMU could not be spoken to.
     pub fn start(machine: &Machine, tools: &Tools, sinks: Vec<Sink>) -> Result<Self, VmError> {
@@ -291,10 +292,19 @@ impl Shared {
 
 /// Look at all that QEMU would only complain about less clearly.
 fn check(machine: &Machine) -> Result<(), VmError> {
-    for path in std::iter::once(&machine.kernel).chain(&machine.initrd) {
-        File::open(path).map_err(|cause| VmError::Read { path: path.clone(), cause })?;
+    let head = head_of_file(&machine.kernel)?;
+    if let Some(found) = kernel::arch_of(&head).filter(|found| *found != machine.arch) {
+        return Err(VmError::ForeignKernel { path: machine.kernel.clone(), found, wanted: machine.arch });
     }
+    machine.initrd.as_deref().map(head_of_file).transpose()?;
     machine.publish.iter().filter(|publish| publish.host != 0).try_for_each(Publish::check)
+}
+
+fn head_of_file(path: &Path) -> Result<Vec<u8>, VmError> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(kernel::HEAD).read_to_end(&mut head));
+    read.map_err(|cause| VmError::Read { path: path.to_owned(), cause })?;
+    Ok(head)
 }
 
 /// Start the process on a thread that lives as long as the process does (see [`launch`](super::launch)).

@@ -86,9 +86,9 @@ fn make_mount(rootfs: &Path, mount: &Mount) -> Result<(), StartError> {
     if !options.remount {
         make_target(&target, mount, options.bind)?;
     }
-    for directory in mount.options.iter().filter_map(|word| {
-        word.strip_prefix("upperdir=").or_else(|| word.strip_prefix("workdir="))
-    }) {
+    for directory in
+        mount.options.iter().filter_map(|word| word.strip_prefix("upperdir=").or_else(|| word.strip_prefix("workdir=")))
+    {
         make_dir(Path::new("/"), directory)?;
     }
     apply(&target, mount, &options).map_err(|cause| StartError::Mount {

@@ -22,8 +22,8 @@ pub(super) fn apply(lower: &Path) -> Result<(), StartError> {
         return Ok(());
     }
     let bytes = fs::read(&path).map_err(|cause| StartError::Xattrs { path: path.clone(), cause })?;
-    let xattrs: Xattrs =
-        serde_json::from_slice(&bytes).map_err(|cause| StartError::Xattrs { path: path.clone(), cause: cause.into() })?;
+    let xattrs: Xattrs = serde_json::from_slice(&bytes)
+        .map_err(|cause| StartError::Xattrs { path: path.clone(), cause: cause.into() })?;
     for (file, attributes) in &xattrs {
         let target = inside(lower, file).ok_or_else(|| bad(&path, file))?;
         for (name, value) in attributes {

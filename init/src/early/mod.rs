@@ -1,8 +1,9 @@
-//! The first stages of a boot. In: a kernel that has just started PID 1. Out: a host with its file systems, console, name and
-//! kernel parameters.
+//! The first stages of a boot. In: a kernel that has just started PID 1. Out: a host with its file systems, console, drivers,
+//! name and kernel parameters.
 
 pub mod console;
 pub mod contract;
+pub mod drivers;
 pub mod modules;
 pub mod mounts;
 pub mod name;

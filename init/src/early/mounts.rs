@@ -62,8 +62,7 @@ pub fn mount<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     for row in &MOUNTS {
         // On a read-only root the directory is there; if not, the mount says so.
         let _ = host.sys.mkdir(row.target, row.mode);
-        let call =
-            MountCall { source: row.kind, target: row.target, kind: row.kind, flags: row.flags, data: row.data };
+        let call = MountCall { source: row.kind, target: row.target, kind: row.kind, flags: row.flags, data: row.data };
         match host.sys.mount(&call) {
             Err(cause) if !row.optional => {
                 return Err(BootError::Mount { kind: row.kind, target: row.target, cause });

@@ -35,7 +35,14 @@ fn path(key: &str) -> Option<String> {
     let slashes_separate = key.find(['.', '/']).is_some_and(|at| key.as_bytes()[at] == b'/');
     let path: String = match slashes_separate {
         true => key.to_owned(),
-        false => key.chars().map(|c| match c { '.' => '/', '/' => '.', other => other }).collect(),
+        false => key
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                other => other,
+            })
+            .collect(),
     };
     let safe = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     safe.then(|| format!("/proc/sys/{path}"))

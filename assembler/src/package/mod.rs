@@ -1,0 +1,320 @@
+//! Beside the five stages. In: an image recipe, a folder with a `build.yml`. Out: an OCI image for several architectures in the
+//! [`Store`], under its name. Touches: the store, and through the host's apt the package mirrors. Does not: run anything of
+//! what it packs.
+
+pub mod apt;
+pub mod deb;
+pub mod error;
+pub mod export;
+pub mod glob;
+pub mod image;
+pub mod kernel;
+pub mod layer;
+pub mod recipe;
+pub mod tag;
+pub mod tree;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+
+use oci_spec::image::Descriptor;
+use serde::{Deserialize, Serialize};
+use tar::{Archive, EntryType};
+
+use self::apt::{Apt, Package};
+pub use self::error::PackageError;
+use self::error::io_error;
+use self::recipe::{Content, Loaded, Rootfs};
+use self::tree::{Entry, Kind, Tree};
+use crate::digest::Digest;
+use crate::platform::Arch;
+use crate::store::Store;
+
+/// Counted up whenever equal recipes give other bytes than before; part of every cache key.
+const FORMAT: u32 = 1;
+
+/// How recipes are built.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Architectures; those of each recipe if empty.
+    pub arches: Vec<Arch>,
+    /// Build what is already there.
+    pub force: bool,
+    /// Fetch apt's lists even if they are current.
+    pub refresh: bool,
+    /// `SOURCE_DATE_EPOCH`: the latest time anything in an image may have; that of the newest package if absent.
+    pub epoch: Option<u64>,
+    /// In place of each recipe's organisation.
+    pub org: Option<String>,
+    /// In place of each recipe's tag.
+    pub tag: Option<String>,
+}
+
+/// What happens, for whoever watches.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// apt's lists of an architecture are fetched or checked.
+    Lists(Arch),
+    /// The lists could not be fetched; older ones are used.
+    Stale(Arch, &'a str),
+    /// Packages are fetched, unless they are here.
+    Packages(&'a str, Arch, &'a [Package]),
+    /// Files are unpacked and packed.
+    Pack(&'a str, Arch),
+    /// One architecture is in the store.
+    Done(&'a str, Arch, &'a Built),
+}
+
+/// One architecture of an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Built {
+    /// Its manifest.
+    pub manifest: Descriptor,
+    /// Digest of the configuration.
+    pub config: Digest,
+    /// Digest of the layer.
+    pub layer: Digest,
+    /// Length of the layer in bytes.
+    pub size: u64,
+    /// Length of the layer's tar in bytes.
+    pub unpacked: u64,
+    /// Packages in it: name and version.
+    pub packages: Vec<(String, String)>,
+    /// It was there already.
+    #[serde(skip)]
+    pub cached: bool,
+}
+
+/// An image with all its architectures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Image {
+    /// Its full name, under which the store has it.
+    pub reference: String,
+    /// Its index.
+    pub index: Descriptor,
+    /// What is in it.
+    pub arches: BTreeMap<Arch, Built>,
+}
+
+/// Builds recipes, one after the other, with one set of apt's lists.
+#[derive(Debug)]
+pub struct Builder<'a> {
+    store: &'a Store,
+    options: Options,
+    apt: BTreeMap<Arch, Apt>,
+}
+
+impl<'a> Builder<'a> {
+    /// Prepare to build into `store`.
+    #[must_use]
+    pub fn new(store: &'a Store, options: Options) -> Self {
+        Self { store, options, apt: BTreeMap::new() }
+    }
+
+    /// Build one recipe for all wanted architectures and put it under its name.
+    ///
+    /// Equal recipes and equal packages give equal digests. What is in the store already is not built again.
+    ///
+    /// # Errors
+    ///
+    /// - Every [`PackageError`]; the name keeps what it had.
+    pub fn build(&mut self, recipe: &Loaded, watch: &dyn Fn(&Event<'_>)) -> Result<Image, PackageError> {
+        let name = tag::name(recipe, self.options.org.as_deref(), self.options.tag.as_deref())?;
+        let arches = self.arches(recipe)?;
+        let Some(rootfs) = &recipe.recipe.rootfs else {
+            return Err(PackageError::Unusable {
+                path: recipe.folder.clone(),
+                reason: "it has no `rootfs`; a `Dockerfile` is not built yet".to_owned(),
+            });
+        };
+        let mut built = BTreeMap::new();
+        for arch in arches {
+            let done = self.build_arch(recipe, rootfs, arch, &name, watch)?;
+            watch(&Event::Done(&name, arch, &done));
+            built.insert(arch, done);
+        }
+        let manifests: Vec<Descriptor> = built.values().map(|built| built.manifest.clone()).collect();
+        let index = image::index(self.store, &recipe.recipe, &manifests)?;
+        let reference = tag::canonical(&name);
+        self.store.tag(&reference, index.clone())?;
+        Ok(Image { reference, index, arches: built })
+    }
+
+    /// Tell for which architectures a recipe is built.
+    fn arches(&self, recipe: &Loaded) -> Result<Vec<Arch>, PackageError> {
+        let known = recipe.recipe.known_arches();
+        let wanted = if self.options.arches.is_empty() { known.clone() } else { self.options.arches.clone() };
+        let unknown = wanted.iter().find(|arch| !known.contains(arch));
+        let refuse = |reason| Err(PackageError::Unusable { path: recipe.folder.join(recipe::FILE), reason });
+        match unknown {
+            Some(arch) => refuse(format!("its `arches` do not name {arch}")),
+            None if wanted.is_empty() => refuse("its `arches` name none of amd64 and arm64".to_owned()),
+            None => Ok(wanted),
+        }
+    }
+
+    /// Build one architecture, or find it built.
+    fn build_arch(
+        &mut self,
+        recipe: &Loaded,
+        rootfs: &Rootfs,
+        arch: Arch,
+        name: &str,
+        watch: &dyn Fn(&Event<'_>),
+    ) -> Result<Built, PackageError> {
+        let packages = self.resolve(recipe, rootfs, arch, watch)?;
+        let path = self.store.folder("packages").join(key(recipe, arch, &packages, self.options.epoch).hex());
+        let known = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Built>(&bytes).ok());
+        if let Some(built) = known.filter(|built| !self.options.force && self.has(built)) {
+            return Ok(Built { cached: true, ..built });
+        }
+        watch(&Event::Packages(name, arch, &packages));
+        let files = match self.apt.get(&arch) {
+            Some(apt) => apt.fetch(&packages)?,
+            None => Vec::new(),
+        };
+        watch(&Event::Pack(name, arch));
+        let mut tree = Tree::new(self.store)?;
+        if !packages.is_empty() {
+            tree.merge_usr()?;
+        }
+        for (package, file) in packages.iter().zip(&files) {
+            let file = File::open(file).map_err(io_error("open", file))?;
+            unpack(&mut tree, rootfs, package, io::BufReader::new(file))?;
+        }
+        lay_files(&mut tree, recipe, rootfs)?;
+        tree.prune_merged();
+        if rootfs.kernel {
+            kernel::lay_out(&mut tree)?;
+        }
+        let epoch = self.options.epoch.unwrap_or(u64::MAX);
+        let time = tree.newest().min(epoch);
+        let layer = layer::write(&tree, self.store, epoch, time)?;
+        let (manifest, config) = image::manifest(self.store, &recipe.recipe, arch, &layer, time)?;
+        let packages = packages.into_iter().map(|package| (package.name, package.version)).collect();
+        let built = Built {
+            manifest,
+            config,
+            layer: layer.digest,
+            size: layer.size,
+            unpacked: layer.unpacked,
+            packages,
+            cached: false,
+        };
+        let mut out = self.store.temporary()?;
+        serde_json::to_writer(&mut out, &built).map_err(io::Error::from).map_err(io_error("write", &path))?;
+        out.persist(&path)?;
+        Ok(built)
+    }
+
+    /// Ask apt for the packages of a recipe.
+    fn resolve(
+        &mut self,
+        recipe: &Loaded,
+        rootfs: &Rootfs,
+        arch: Arch,
+        watch: &dyn Fn(&Event<'_>),
+    ) -> Result<Vec<Package>, PackageError> {
+        let names = recipe.recipe.packages(arch);
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !self.apt.contains_key(&arch) {
+            watch(&Event::Lists(arch));
+            let apt = Apt::open(self.store, arch, self.options.refresh)?;
+            if let Some(reason) = apt.stale() {
+                watch(&Event::Stale(arch, reason));
+            }
+            self.apt.insert(arch, apt);
+        }
+        let Some(apt) = self.apt.get(&arch) else { return Ok(Vec::new()) };
+        let mut packages = apt.resolve(&names, &rootfs.exclude)?;
+        packages.retain(|package| !rootfs.kernel || package.name.starts_with(kernel::PACKAGES));
+        Ok(packages)
+    }
+
+    /// Tell whether everything of a built image is still in the store.
+    fn has(&self, built: &Built) -> bool {
+        let manifest = built.manifest.digest().to_string().parse();
+        manifest.is_ok_and(|digest| [digest, built.config, built.layer].iter().all(|digest| self.store.has(digest)))
+    }
+}
+
+/// Name everything the bytes of an image follow from.
+fn key(recipe: &Loaded, arch: Arch, packages: &[Package], epoch: Option<u64>) -> Digest {
+    let mut text = format!("{FORMAT} {arch} {epoch:?} {}\n", Digest::of(&recipe.text));
+    for (content, _) in &recipe.contents {
+        if let Content::Bytes(bytes) = content {
+            text += &format!("{}\n", Digest::of(bytes));
+        }
+    }
+    for package in packages {
+        text += &format!("{} {}\n", package.file, package.sha256);
+    }
+    Digest::of(text.as_bytes())
+}
+
+/// Lay the files of one package, less those the recipe drops. No script of it is run.
+fn unpack(tree: &mut Tree, rootfs: &Rootfs, package: &Package, file: impl io::Read) -> Result<(), PackageError> {
+    let broken = |reason: String| PackageError::Deb { file: package.file.clone(), reason };
+    let failed = |cause: io::Error| broken(cause.to_string());
+    let mut archive = Archive::new(deb::data(file).map_err(failed)?);
+    for entry in archive.entries().map_err(failed)? {
+        let mut entry = entry.map_err(failed)?;
+        let text = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec()).map_err(|_| broken("a name in it is not UTF-8".to_owned()))
+        };
+        let path = tree.resolve(&text(&entry.path_bytes())?)?;
+        if is_dropped(rootfs, &path, entry.header().entry_type()) {
+            continue;
+        }
+        let target = entry.link_name_bytes().map(|bytes| text(&bytes)).transpose()?.unwrap_or_default();
+        let header = entry.header();
+        let kind = match header.entry_type() {
+            EntryType::Directory => Kind::Directory,
+            EntryType::Symlink => Kind::Symlink(target),
+            EntryType::Regular | EntryType::Continuous => Kind::File(tree.spool(&mut entry).map_err(failed)?),
+            EntryType::Link => match tree.get(&tree.resolve(&target)?).map(|entry| entry.kind.clone()) {
+                Some(kind @ Kind::File(_)) => kind,
+                _ => return Err(broken(format!("`{path}` is a link to `{target}`, which is no file laid before it"))),
+            },
+            _ => return Err(broken(format!("`{path}` is neither file, folder nor link"))),
+        };
+        let header = entry.header();
+        let laid = Entry {
+            kind,
+            mode: header.mode().map_err(failed)? & 0o7777,
+            uid: header.uid().map_err(failed)?,
+            gid: header.gid().map_err(failed)?,
+            mtime: Some(header.mtime().map_err(failed)?),
+        };
+        tree.lay(&path, laid)?;
+    }
+    Ok(())
+}
+
+/// Tell whether a recipe leaves a package's file out. Copyright files stay, and the links by which packages share them.
+fn is_dropped(rootfs: &Rootfs, path: &str, kind: EntryType) -> bool {
+    let copyright = glob::matches("usr/share/doc/*/copyright", path)
+        || (kind == EntryType::Symlink && glob::matches("usr/share/doc/*", path));
+    !copyright && rootfs.drop.iter().any(|pattern| glob::matches(pattern, path))
+}
+
+/// Lay the recipe's own files over those of the packages.
+fn lay_files(tree: &mut Tree, recipe: &Loaded, rootfs: &Rootfs) -> Result<(), PackageError> {
+    for (file, (content, mode)) in rootfs.files.iter().zip(&recipe.contents) {
+        let kind = match content {
+            Content::Directory => Kind::Directory,
+            Content::Symlink(target) => Kind::Symlink(target.clone()),
+            Content::Bytes(bytes) => {
+                let spooled = tree.spool(&mut bytes.as_slice());
+                Kind::File(spooled.map_err(io_error("write", recipe.folder.as_path()))?)
+            }
+        };
+        let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { *mode };
+        tree.lay(&file.path, Entry { kind, mode, uid: file.uid.into(), gid: file.gid.into(), mtime: None })?;
+    }
+    Ok(())
+}
