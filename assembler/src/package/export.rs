@@ -100,6 +100,8 @@ fn append<W: Write>(tar: &mut Builder<W>, name: &str, size: u64, bytes: &mut dyn
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_mtime(0);
     header.set_size(size);
     tar.append_data(&mut header, name, bytes)

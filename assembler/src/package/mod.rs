@@ -318,3 +318,6 @@ fn lay_files(tree: &mut Tree, recipe: &Loaded, rootfs: &Rootfs) -> Result<(), Pa
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
