@@ -15,6 +15,7 @@ pub mod tag;
 pub mod tree;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io;
 
@@ -26,7 +27,7 @@ use self::apt::{Apt, Package};
 pub use self::error::PackageError;
 use self::error::io_error;
 use self::recipe::{Content, Loaded, Rootfs};
-use self::tree::{Entry, Kind, Tree};
+use self::tree::{Kind, Tree};
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::store::Store;
@@ -104,13 +105,15 @@ pub struct Builder<'a> {
     store: &'a Store,
     options: Options,
     apt: BTreeMap<Arch, Apt>,
+    // Taken with the first recipe that needs apt, and kept: what was resolved must still be in the lists when it is fetched.
+    lock: Option<apt::Lock>,
 }
 
 impl<'a> Builder<'a> {
     /// Prepare to build into `store`.
     #[must_use]
     pub fn new(store: &'a Store, options: Options) -> Self {
-        Self { store, options, apt: BTreeMap::new() }
+        Self { store, options, apt: BTreeMap::new(), lock: None }
     }
 
     /// Build one recipe for all wanted architectures and put it under its name.
@@ -149,7 +152,7 @@ impl<'a> Builder<'a> {
         let unknown = wanted.iter().find(|arch| !known.contains(arch));
         let refuse = |reason| Err(PackageError::Unusable { path: recipe.folder.join(recipe::FILE), reason });
         match unknown {
-            Some(arch) => refuse(format!("its `arches` do not name {arch}")),
+            Some(arch) => refuse(format!("its `arches` do not name {arch}; say `--platforms` with those it names")),
             None if wanted.is_empty() => refuse("its `arches` name none of amd64 and arm64".to_owned()),
             None => Ok(wanted),
         }
@@ -221,18 +224,29 @@ impl<'a> Builder<'a> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        if !self.apt.contains_key(&arch) {
-            watch(&Event::Lists(arch));
-            let apt = Apt::open(self.store, arch, self.options.refresh)?;
-            if let Some(reason) = apt.stale() {
-                watch(&Event::Stale(arch, reason));
-            }
-            self.apt.insert(arch, apt);
-        }
-        let Some(apt) = self.apt.get(&arch) else { return Ok(Vec::new()) };
+        let apt = self.apt(arch, watch)?;
         let mut packages = apt.resolve(&names, &rootfs.exclude)?;
         packages.retain(|package| !rootfs.kernel || package.name.starts_with(kernel::PACKAGES));
         Ok(packages)
+    }
+
+    /// Give the lists of one architecture, opened at the first call.
+    fn apt(&mut self, arch: Arch, watch: &dyn Fn(&Event<'_>)) -> Result<&Apt, PackageError> {
+        let lock = match &mut self.lock {
+            Some(lock) => lock,
+            free => free.insert(apt::Lock::take(self.store)?),
+        };
+        match self.apt.entry(arch) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                watch(&Event::Lists(arch));
+                let apt = place.insert(Apt::open(lock, arch, self.options.refresh)?);
+                if let Some(reason) = apt.stale() {
+                    watch(&Event::Stale(arch, reason));
+                }
+                Ok(apt)
+            }
+        }
     }
 
     /// Tell whether everything of a built image is still in the store.
@@ -283,7 +297,7 @@ fn unpack(tree: &mut Tree, rootfs: &Rootfs, package: &Package, file: impl io::Re
             _ => return Err(broken(format!("`{path}` is neither file, folder nor link"))),
         };
         let header = entry.header();
-        let laid = Entry {
+        let laid = tree::Entry {
             kind,
             mode: header.mode().map_err(failed)? & 0o7777,
             uid: header.uid().map_err(failed)?,
@@ -314,7 +328,7 @@ fn lay_files(tree: &mut Tree, recipe: &Loaded, rootfs: &Rootfs) -> Result<(), Pa
             }
         };
         let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { *mode };
-        tree.lay(&file.path, Entry { kind, mode, uid: file.uid.into(), gid: file.gid.into(), mtime: None })?;
+        tree.lay(&file.path, tree::Entry { kind, mode, uid: file.uid.into(), gid: file.gid.into(), mtime: None })?;
     }
     Ok(())
 }
