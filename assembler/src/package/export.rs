@@ -113,7 +113,7 @@ fn blobs(store: &Store, images: &[Image]) -> Result<BTreeMap<Digest, u64>, Packa
     for image in images {
         let manifests = image.arches.values().map(|built| &built.manifest).chain([&image.index]);
         let documents = manifests.filter_map(|descriptor| descriptor.digest().to_string().parse().ok());
-        let rest = image.arches.values().flat_map(|built| [built.config, built.layer]);
+        let rest = image.arches.values().flat_map(|built| built.layers.iter().copied().chain([built.config]));
         for digest in documents.chain(rest) {
             let path = store.blob_path(&digest);
             blobs.insert(digest, fs::metadata(&path).map_err(io_error("read", &path))?.len());

@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
 
+use tar::{Archive, EntryType};
+
 use super::recipe::load;
 use super::tree::{Entry, Kind, Span, Tree};
 use super::*;
@@ -65,7 +67,7 @@ fn unpacked(rootfs: &Rootfs, entries: &[(EntryType, &str, &str)]) -> Result<Vec<
     tree.merge_usr()?;
     let name = |text: &str| text.to_owned();
     let described = Package { name: name("x"), version: name("1"), file: name("x.deb"), size: 0, sha256: name("") };
-    unpack(&mut tree, rootfs, &described, package(entries).as_slice())?;
+    unpack::package(&mut tree, rootfs, &described, package(entries).as_slice())?;
     tree.prune_merged();
     let found = tree.entries().map(|(path, entry)| match &entry.kind {
         Kind::Symlink(target) => format!("{path} -> {target}"),
@@ -174,7 +176,7 @@ fn a_recipe_without_packages_needs_no_apt() {
     let config: serde_json::Value = serde_json::from_slice(&store.read_document(&built.config).unwrap()).unwrap();
     let label = config["config"]["Labels"]["org.mobyproject.config"].as_str().unwrap();
     assert_eq!(label, r#"{"capabilities":["CAP_CHOWN"],"uid":7}"#);
-    let layer = flate2::read::GzDecoder::new(store.open_blob(&built.layer).unwrap());
+    let layer = flate2::read::GzDecoder::new(store.open_blob(&built.layers[0]).unwrap());
     let mut archive = Archive::new(layer);
     let modes = archive.entries().unwrap().map(|entry| {
         let entry = entry.unwrap();
@@ -210,6 +212,7 @@ fn a_bad_recipe_is_refused_by_what_is_wrong_with_it() {
         ("image: A\ntag: x\nrootfs: {}\n", "`linuxkit/A` is not the name of an image"),
         ("image: a\ntag: \"{{.Date}}\"\nrootfs: {}\n", "only `{{.Hash}}` is known"),
         ("image: a\ntag: x\narches: [s390x]\nrootfs: {}\n", "none of amd64 and arm64"),
+        ("image: a\ntag: x\n", "neither `rootfs` nor a file `Dockerfile`"),
     ] {
         let (_keep, store) = store();
         let loaded = recipe(folder.path(), text).unwrap();
