@@ -10,9 +10,8 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
 
-use crate::error::Diagnostic;
 use crate::node::{Entry, Kind, Node, Place, shorten};
-use crate::problem::{Problem, What, listed, nearest};
+use crate::problem::{Problem, Problems, What, listed, nearest};
 use crate::span::SPANNED;
 
 /// Name of a structure that is decoded in two halves; see [`Decoder::split`].
@@ -22,10 +21,7 @@ pub(crate) const SPLIT: &str = "$linuxkit_yaml::split";
 pub(crate) const SCALAR: &str = "$linuxkit_yaml::scalar";
 
 /// Values looked at over all rounds. Bounds the time for a text full of problems; a text without any needs one round.
-const MOST_VISITS: usize = 4_000_000;
-
-/// Problems reported in one run; whoever has more will not read them.
-const MOST_PROBLEMS: usize = 1_000;
+const MOST_VISITS: usize = 1_000_000;
 
 /// How strictly scalars and keys are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,39 +34,69 @@ pub(crate) enum Dialect {
     Recipe,
 }
 
+/// What all rounds over one document share.
+pub(crate) struct Context<'a> {
+    file: &'a str,
+    dialect: Dialect,
+    visits: Cell<usize>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(file: &'a str, dialect: Dialect) -> Self {
+        Self { file, dialect, visits: Cell::new(0) }
+    }
+}
+
+/// Finds the problems of parts that can be decoded on their own, once it is known that there are any.
+pub(crate) type Parts = fn(&Node, &Context<'_>, &mut Problems<'_>);
+
 /// Decode `root` as far as it goes, adding what is wrong to `problems`.
 ///
-/// Out: the value, made from what is not wrong; nothing if too little is left.
+/// In: `parts`, which spares a round over the whole document for every problem in a part. Out: the value, made from what is not
+/// wrong; nothing if too little is left.
 pub(crate) fn decode<T: DeserializeOwned>(
     root: &Node,
-    text: &str,
-    file: &str,
-    dialect: Dialect,
-    problems: &mut Vec<Diagnostic>,
+    context: &Context<'_>,
+    problems: &mut Problems<'_>,
+    parts: Option<Parts>,
 ) -> Option<T> {
-    let context = Context { file, dialect, visits: Cell::new(0) };
+    let mut parts = parts;
     loop {
-        let problem = match T::deserialize(Decoder::new(root, &context)) {
+        let problem = match T::deserialize(Decoder::new(root, context)) {
             Ok(value) => return Some(value),
             Err(problem) => *problem.0,
         };
-        if !problem.silent {
-            let at = problem.at.unwrap_or(root.at);
-            let message = Problem::new(problem.what).to_string();
-            let mut diagnostic = Diagnostic::new(at.position(file), text, message);
+        let at = problem.at.unwrap_or(root.at).position(context.file);
+        let message = Problem::new(problem.what).to_string();
+        if let Some(diagnostic) = (!problem.silent).then(|| problems.add(&at, message)).flatten() {
             (diagnostic.hint, diagnostic.suggestion) = (problem.hint, problem.suggestion);
-            problems.push(diagnostic);
         }
-        if !problem.cut || context.visits.get() > MOST_VISITS || problems.len() >= MOST_PROBLEMS {
+        if !problem.cut {
             return None;
+        }
+        if context.visits.get() > MOST_VISITS {
+            problems.give_up();
+        }
+        if problems.unfinished() {
+            return None;
+        }
+        if let Some(parts) = parts.take() {
+            parts(root, context, problems);
         }
     }
 }
 
-struct Context<'a> {
-    file: &'a str,
-    dialect: Dialect,
-    visits: Cell<usize>,
+/// Find the problems of each item of a list, and cut items of which too little is left.
+pub(crate) fn settle<T: DeserializeOwned>(list: &Node, context: &Context<'_>, problems: &mut Problems<'_>) {
+    let Kind::List(items) = &list.kind else { return };
+    for item in items.iter().filter(|item| !item.cut.get() && !matches!(item.kind, Kind::Null)) {
+        if problems.unfinished() {
+            return;
+        }
+        if decode::<T>(item, context, problems, None).is_none() {
+            item.cut.set(true);
+        }
+    }
 }
 
 /// Which entries of a mapping a structure sees.
