@@ -26,7 +26,7 @@ use crate::volume::Volume;
 
 /// Merge manifests, left to right.
 ///
-/// In: manifests from [`crate::parse`]. Out: one manifest; every position still names the file it came from. Without any
+/// In: manifests from [`crate::parse()`]. Out: one manifest; every position still names the file it came from. Without any
 /// input the result is the empty manifest.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ pub(crate) const SPANNED: &str = "$linuxkit_yaml::spanned";
 /// manifest equals the first.
 #[derive(Clone)]
 pub struct Position {
-    /// The name that was given to [`crate::parse`], shared by all positions of a file.
+    /// The name that was given to [`crate::parse()`], shared by all positions of a file.
     pub file: Arc<str>,
     /// Line, from 1; 0 if the value did not come from text.
     pub line: u32,
