@@ -140,8 +140,9 @@ fn document(text: &str, name: &str, what: &str, problems: &mut Problems<'_>) -> 
 /// Refuse what is no text: too long, not UTF-8, with NUL bytes, or nothing but blanks and comments.
 fn readable<'a>(bytes: &'a [u8], name: &str, what: &str) -> Result<&'a str, ManifestError> {
     if bytes.len() > MAX_BYTES {
-        let (size, most) = (bytes.len(), MAX_BYTES / 1024 / 1024);
-        return Err(ManifestError::whole(name, format!("the {what} has {size} bytes; at most {most} MiB are read")));
+        // Without the size: callers read no further than one byte beyond the limit.
+        let most = MAX_BYTES / 1024 / 1024;
+        return Err(ManifestError::whole(name, format!("the {what} is longer than {most} MiB")));
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
