@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use indicatif::HumanBytes;
-use linuxkit_yaml::Reference;
 
 use super::{Global, path_variable, progress};
 use crate::format::tar::read::Limits;
 use crate::plan::{self, Plan};
 use crate::platform::Arch;
-use crate::pull::{Policy, PullError, Registries, Resolved, Source};
+use crate::pull::{Policy, Registries, Source};
 use crate::rootfs::{self, Segments};
 use crate::store::Store;
 use crate::write::{self, Written};
@@ -83,6 +81,8 @@ pub enum Format {
     /// `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`, for any loader.
     #[value(name = "kernel+initrd")]
     KernelInitrd,
+    /// `NAME.tar`, the host's root file system.
+    Tar,
 }
 
 /// Time of everything generated unless SOURCE_DATE_EPOCH says otherwise: LinuxKit's, 2017-04-18 16:30:00 UTC.
@@ -111,7 +111,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> anyhow::Result<()> {
         println!("{}", serde_json::Value::from(rows));
     } else if !global.quiet {
         for file in &written {
-            println!("{}\t{}", file.path.display(), HumanBytes(file.size));
+            println!("{}\t{}", file.path.display(), progress::size(file.size));
         }
     }
     Ok(())
@@ -131,7 +131,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     if args.explain {
         for part in &segments.parts {
             let verb = if part.cached { "kept" } else { "packed" };
-            eprintln!("{verb}\t{}\t{}\t{}", part.name, HumanBytes(part.size), part.reason);
+            eprintln!("{verb}\t{}\t{}\t{}", part.name, progress::size(part.size), part.reason);
         }
     }
     let name = args.base_name();
@@ -141,6 +141,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     for format in &args.format {
         written.extend(match format {
             Format::KernelInitrd => write::kernel_initrd(&plan, &segments, &args.dir, &name)?,
+            Format::Tar => write::tar(&plan, &segments, &args.dir, &name)?,
         });
     }
     Ok(written)
@@ -158,7 +159,7 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
         (_, true) => Policy::Never,
         _ => Policy::Missing,
     };
-    let names = Ask { source: Source::new(store, registries), policy };
+    let names = Source::new(store, registries).with_policy(policy);
     let options = plan::Options {
         arch,
         epoch: epoch()?,
@@ -171,18 +172,6 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
     Ok(plan::plan(&manifest, &names, store, &options)?)
 }
 
-/// A source of images, asked as the command line says.
-struct Ask<'a> {
-    source: Source<'a>,
-    policy: Policy,
-}
-
-impl plan::Names for Ask<'_> {
-    fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError> {
-        self.source.resolve(reference, arch, self.policy)
-    }
-}
-
 /// Stages 3 and 4: from a plan to packed parts.
 fn packed(
     plan: &Plan,
@@ -191,7 +180,7 @@ fn packed(
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<Segments> {
-    pull::pull(plan, store, registries, global.jobs, &*progress::shown(global))?;
+    pull::pull(plan, store, registries, global.jobs, &*progress::new(global.quiet))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }
@@ -199,7 +188,7 @@ fn packed(
     let options = rootfs::Options { init, jobs, limits: Limits::default() };
     Ok(rootfs::build(plan, store, &options, &|segment| {
         if !segment.cached && !global.quiet {
-            eprintln!("packed {} ({})", segment.name, HumanBytes(segment.size));
+            eprintln!("packed {} ({})", segment.name, progress::size(segment.size));
         }
     })?)
 }

@@ -134,7 +134,7 @@ fn build(arguments: &BuildArgs, global: &Global) -> Result<()> {
 
 /// Send the images to the registries their names name.
 fn push(images: &[Image], store: &Store, global: &Global) -> Result<()> {
-    let (registries, shown) = (global.registries(), progress::shown(global));
+    let (registries, shown) = (global.registries(), progress::new(global.quiet));
     for image in images {
         let Reference::Registry(name) = image.reference.parse()? else { continue };
         pull::push(&registries, store, &name, &image.index.digest().to_string().parse()?, shown.as_ref())?;

@@ -7,20 +7,25 @@ use std::time::Instant;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
-use super::Global;
 use crate::digest::Digest;
 use crate::pull::{Progress, Silent};
 
 /// Choose how to show transfers. All goes to stderr: stdout belongs to results.
 #[must_use]
-pub fn shown(global: &Global) -> Box<dyn Progress> {
-    if global.quiet {
+pub fn new(quiet: bool) -> Box<dyn Progress> {
+    if quiet {
         Box::new(Silent)
     } else if std::io::stderr().is_terminal() {
         Box::new(Bars::default())
     } else {
         Box::new(Lines::default())
     }
+}
+
+/// Write a number of bytes for people.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
 }
 
 /// One bar per blob; those that are full give way to the next.
@@ -81,7 +86,7 @@ impl Progress for Lines {
         let entry = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(blob);
         if let Some((reference, size, since)) = entry {
             let seconds = since.elapsed().as_secs_f64();
-            let line = format!("{} {} in {seconds:.1} s for {reference}\n", blob.short(), HumanBytes(size));
+            let line = format!("{} {} in {seconds:.1} s for {reference}\n", blob.short(), self::size(size));
             // Whether anybody reads stderr is none of a transfer's business.
             let _ = std::io::stderr().write_all(line.as_bytes());
         }

@@ -121,7 +121,7 @@ fn joined(word: &str, path: &Path) -> OsString {
 fn import(store: &Store, arch: Arch, archive: &Path) -> Result<Built, PackageError> {
     let registries = Registries::new(RegistryOptions::default());
     let reference = Reference::OciArchive { file: archive.display().to_string(), tag: None };
-    let found = Source::new(store, &registries).resolve(&reference, arch, Policy::Never)?;
+    let found = Source::new(store, &registries).with_policy(Policy::Never).resolve(&reference, arch)?;
     // The archive goes; its name must not stay behind.
     store.untag(&reference.to_string())?;
     let len = store.read_document(&found.digest)?.len();

@@ -12,7 +12,7 @@ use super::local;
 use super::progress::Silent;
 use super::registry::Registries;
 use crate::digest::Digest;
-use crate::plan::Layer;
+use crate::plan::{Layer, Names};
 use crate::platform::Arch;
 use crate::store::{JSON_MAX, Store, StoreError};
 
@@ -33,6 +33,7 @@ pub enum Policy {
 pub struct Source<'a> {
     store: &'a Store,
     registries: &'a Registries,
+    policy: Policy,
 }
 
 /// One image for one architecture, its small documents in the store.
@@ -61,11 +62,22 @@ pub fn name_of(reference: &Reference) -> String {
     }
 }
 
+/// Write a name as the store does, if it is one.
+pub(super) fn canonical(name: &str) -> String {
+    name.parse().map_or_else(|_| name.to_owned(), |reference| name_of(&reference))
+}
+
 impl<'a> Source<'a> {
     /// Look in this store, and ask these registries.
     #[must_use]
     pub fn new(store: &'a Store, registries: &'a Registries) -> Self {
-        Self { store, registries }
+        Self { store, registries, policy: Policy::default() }
+    }
+
+    /// Decide when registries are asked.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Find an image for `arch`; afterwards its manifest and configuration are in the store, under its name.
@@ -73,13 +85,14 @@ impl<'a> Source<'a> {
     /// # Errors
     ///
     /// - [`PullError`]: the image is nowhere, not for `arch`, or not usable.
-    pub fn resolve(&self, reference: &Reference, arch: Arch, policy: Policy) -> Result<Resolved, PullError> {
+    pub fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError> {
         let Reference::Registry(name) = reference else {
             return self.import(reference, arch);
         };
         let text = name_of(reference);
-        let known = if policy == Policy::Always && name.digest.is_none() { None } else { self.known(name, &text)? };
-        let ask = (policy != Policy::Never).then_some(name);
+        let known =
+            if self.policy == Policy::Always && name.digest.is_none() { None } else { self.known(name, &text)? };
+        let ask = (self.policy != Policy::Never).then_some(name);
         let found = match known {
             Some(top) => match self.walk(top, arch, &text, ask) {
                 // The store knows the name but not all of its documents, and the registry dropped them: ask anew.
@@ -203,6 +216,12 @@ impl<'a> Source<'a> {
             }
             Err(other) => Err(other.into()),
         }
+    }
+}
+
+impl Names for Source<'_> {
+    fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError> {
+        Source::resolve(self, reference, arch)
     }
 }
 

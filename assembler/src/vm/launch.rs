@@ -61,3 +61,19 @@ pub fn become_program(parent: i32, program: &OsString, arguments: &[OsString]) -
     }
     Command::new(program).args(arguments).exec()
 }
+
+/// Become QEMU if a program's arguments ask for it; for programs that read their arguments themselves.
+///
+/// In: all arguments, the program's own name first. Out: nothing if they ask for something else, else the error that
+/// kept it from happening.
+#[must_use]
+pub fn requested(args: &[OsString]) -> Option<io::Error> {
+    let [_, word, parent, program, arguments @ ..] = args else { return None };
+    if word != WORD {
+        return None;
+    }
+    match parent.to_str().and_then(|parent| parent.parse().ok()) {
+        Some(parent) => Some(become_program(parent, program, arguments)),
+        None => Some(io::ErrorKind::InvalidInput.into()),
+    }
+}
