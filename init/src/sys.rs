@@ -15,6 +15,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::net::addr::SocketAddrStorage;
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, socket_with};
 use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
 use rustix::system::RebootCommand;
 
@@ -486,6 +488,22 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// Address of a packet socket: one interface, one Ethernet protocol (`ETH_P_...`, host byte order).
+///
+/// # Source
+///
+/// Linux, `packet(7)`: `struct sockaddr_ll`, 20 bytes; the protocol is in network byte order.
+#[must_use]
+pub fn packet_address(index: u32, protocol: u16) -> SocketAddrAny {
+    let mut storage = [0u8; size_of::<SocketAddrStorage>()];
+    storage[..2].copy_from_slice(&AddressFamily::PACKET.as_raw().to_ne_bytes());
+    storage[2..4].copy_from_slice(&protocol.to_be_bytes());
+    storage[4..8].copy_from_slice(&index.to_ne_bytes());
+    // SAFETY: the pointer is to as many initialised bytes as the storage has, more than the 20 that are read; they begin
+    // with an address family; `read` copies without asking for alignment.
+    unsafe { SocketAddrAny::read(storage.as_ptr().cast(), 20) }
+}
+
 /// Sleep until a signal arrives.
 pub fn pause() {
     // SAFETY: no memory is passed.
@@ -499,7 +517,6 @@ pub fn pause_for(time: Duration) {
 
 /// Switch a network interface on. In: its name, with a zero byte at the end.
 fn switch_on(name: &[u8]) -> io::Result<()> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     // SAFETY: `ifreq` is plain data, and all zeros is one of its values.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
