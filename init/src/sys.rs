@@ -17,7 +17,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::net::addr::SocketAddrStorage;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, socket_with};
-use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions, WaitOptions, setrlimit};
 use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
@@ -27,6 +27,9 @@ use crate::early::modules::{self, ModulesError, Report};
 
 /// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
 const LONGEST_FILE: u64 = 64 << 20;
+
+/// Files that one process may have open: the kernel's own bound (`fs.nr_open`).
+const OPEN_FILES: u64 = 1 << 20;
 
 /// Largest number of bytes taken from one descriptor before the others have their turn.
 pub const CHUNK: usize = 16 << 10;
@@ -135,6 +138,10 @@ pub trait Sys {
     fn loopback(&mut self) -> io::Result<()>;
     /// Load these kernel modules and the drivers of every device (see [`crate::early::modules`]).
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError>;
+    /// Let this process and all it starts open as many files as the kernel allows, and fork without a limit per user.
+    fn raise_limits(&mut self) -> io::Result<()>;
+    /// Create an empty file; one that is there already is success, and stays as it is.
+    fn touch(&mut self, path: &str) -> io::Result<()>;
     /// Set the host's name.
     fn hostname(&mut self, name: &str) -> io::Result<()>;
     /// Make Ctrl-Alt-Del a signal to PID 1, and have signals queued instead of delivered.
@@ -239,6 +246,17 @@ impl Sys for Linux {
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
         let loaded = modules::load_all(Path::new(MODULES_PATH), wanted)?;
         Ok(loaded.map(|(_, report)| report).unwrap_or_default())
+    }
+
+    fn raise_limits(&mut self) -> io::Result<()> {
+        let files = Rlimit { current: Some(OPEN_FILES), maximum: Some(OPEN_FILES) };
+        setrlimit(Resource::Nofile, files)?;
+        Ok(setrlimit(Resource::Nproc, Rlimit { current: None, maximum: None })?)
+    }
+
+    fn touch(&mut self, path: &str) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)).map(drop)?)
     }
 
     fn hostname(&mut self, name: &str) -> io::Result<()> {
