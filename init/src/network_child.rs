@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::boot::BootError;
 use crate::host::{Host, Kind};
+use crate::network::RESOLVER;
 use crate::services;
 use crate::sys::Sys;
 
@@ -77,6 +78,11 @@ pub fn hear<S: Sys>(host: &mut Host<S>, line: &[u8]) {
 pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     if let Err(cause) = host.sys.loopback() {
         host.say(&format!("network: the loopback interface stays off: {cause}"));
+    }
+    // Containers bind this file, also on a host without a network.
+    let resolver = host.sys.mkdir("/run/resolvconf", 0o755).and_then(|()| host.sys.touch(RESOLVER));
+    if let Err(cause) = resolver {
+        host.say(&format!("could not create `{RESOLVER}`: {cause}"));
     }
     if host.contract.network.is_empty() {
         return Ok(());
