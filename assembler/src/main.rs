@@ -1,2 +1,17 @@
-//! .
-fn main() {}
+//! The `hullkit` command: parse, call, report, exit code.
+#![expect(clippy::print_stderr, reason = "the one place where a failure is told")]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use hullkit::cli;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}", cli::report::report(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,9 +1,617 @@
 //! System calls, and the only unsafe code of the crate.
+//!
+//! In: a request. Out: what the kernel answered. PID 1 reaches the kernel through [`Sys`] alone, so that a recorder can stand
+//! in its place and a test can read the order of a whole boot without root. [`Linux`] is the real one.
 
 #![expect(unsafe_code, reason = "the few system calls that have no safe wrapper; nothing else in the crate may")]
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 use rustix::net::addr::SocketAddrStorage;
 use rustix::net::{AddressFamily, SocketAddrAny};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
+use rustix::system::RebootCommand;
+
+use crate::button::Buttons;
+use crate::container::{self, Section};
+use crate::contract::{Container, MODULES_PATH};
+use crate::early::modules::{self, ModulesError, Report};
+
+/// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
+const LONGEST_FILE: u64 = 64 << 20;
+
+/// Largest number of bytes taken from one descriptor before the others have their turn.
+pub const CHUNK: usize = 16 << 10;
+
+/// One mount, as the kernel wants it.
+#[derive(Debug, Clone, Copy)]
+pub struct MountCall<'a> {
+    /// What is mounted.
+    pub source: &'a str,
+    /// Where.
+    pub target: &'a str,
+    /// File system type; ignored for bind mounts, moves and remounts.
+    pub kind: &'a str,
+    /// Flags.
+    pub flags: MountFlags,
+    /// Options of the file system itself, comma-separated.
+    pub data: &'a str,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It returned this code.
+    Code(i32),
+    /// This signal killed it.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Tell whether this is success.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(f, "killed by {name}"),
+                None => write!(f, "killed by signal {number}"),
+            },
+        }
+    }
+}
+
+/// What PID 1 holds of a process it started.
+#[derive(Debug)]
+pub struct Started {
+    /// Process id.
+    pub pid: u32,
+    /// Read end: one line about how the start went, then the end of the file. Non-blocking.
+    pub report: OwnedFd,
+    /// Read ends of the output: `stdout`, then `stderr`. Non-blocking.
+    pub output: [OwnedFd; 2],
+}
+
+/// What the machine does when PID 1 is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// Switch off.
+    Off,
+    /// Start again.
+    Reboot,
+    /// Stop the processors, leave the power on.
+    Halt,
+}
+
+/// Which end of a descriptor is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Something to read, or the end.
+    Read,
+    /// Room to write.
+    Write,
+}
+
+/// The kernel, as PID 1 uses it.
+///
+/// Every method returns the error of the call beneath it and does nothing else; the meaning is the caller's.
+#[expect(clippy::missing_errors_doc, reason = "each is the kernel's own error for the call that names the method")]
+pub trait Sys {
+    /// Time since the kernel started.
+    fn uptime(&self) -> Duration;
+    /// Create a directory; one that is there already is success.
+    fn mkdir(&mut self, path: &str, mode: u32) -> io::Result<()>;
+    /// Create a symbolic link; anything there already is success.
+    fn symlink(&mut self, target: &str, path: &str) -> io::Result<()>;
+    /// Mount.
+    fn mount(&mut self, call: &MountCall<'_>) -> io::Result<()>;
+    /// Make a mount and all below it shared with the mount namespaces made from now on.
+    fn share(&mut self, target: &str) -> io::Result<()>;
+    /// Unmount at once, open files or not.
+    fn detach(&mut self, target: &str) -> io::Result<()>;
+    /// Unmount, or mount read-only what is still in use.
+    fn unmount(&mut self, target: &str) -> io::Result<()>;
+    /// Bind `/` over itself and make that mount the root (see [`crate::early::root`]).
+    fn move_root(&mut self, over: &str) -> io::Result<()>;
+    /// Read a whole file.
+    fn read(&mut self, path: &str) -> io::Result<Vec<u8>>;
+    /// Write to a file that exists, in one call.
+    fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Switch the loopback interface on; the kernel then gives it its addresses.
+    fn loopback(&mut self) -> io::Result<()>;
+    /// Load these kernel modules and the drivers of every device (see [`crate::early::modules`]).
+    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError>;
+    /// Set the host's name.
+    fn hostname(&mut self, name: &str) -> io::Result<()>;
+    /// Make Ctrl-Alt-Del a signal to PID 1, and have signals queued instead of delivered.
+    fn take_signals(&mut self) -> io::Result<()>;
+    /// Open the console for writing that never blocks, and make it this process's own output.
+    fn console(&mut self) -> io::Result<OwnedFd>;
+    /// Numbers of the signals that arrived.
+    fn signals(&mut self) -> Vec<i32>;
+    /// Wait until a descriptor is ready, a signal arrives or the time is over; tells which descriptors are ready.
+    fn poll(&mut self, fds: &[(BorrowedFd<'_>, Want)], timeout: Option<Duration>) -> Vec<bool>;
+    /// Take the status of one child that ended, if there is one.
+    fn reap(&mut self) -> Option<(u32, Exit)>;
+    /// Tell whether there is any child, running or ended.
+    fn has_children(&mut self) -> bool;
+    /// The power buttons of the machine.
+    fn buttons(&mut self) -> Buttons;
+    /// Wait, for a bounded time, until the console has sent what it took.
+    fn drain_console(&mut self);
+    /// Start the helper process that creates a container.
+    fn start(&mut self, section: Section, container: &Container) -> io::Result<Started>;
+    /// Start this program again in another role.
+    fn role(&mut self, role: &str) -> io::Result<Started>;
+    /// Replace PID 1's own console by a shell and wait for its end.
+    fn shell(&mut self) -> io::Result<()>;
+    /// Send a signal to one process.
+    fn kill(&mut self, pid: u32, signal: i32) -> io::Result<()>;
+    /// Send a signal to every process but this one.
+    fn kill_all(&mut self, signal: i32) -> io::Result<()>;
+    /// Write everything that is cached to its disk.
+    fn sync(&mut self);
+    /// Switch off, start again or halt; returns only if the kernel refused.
+    fn power(&mut self, power: Power) -> io::Result<()>;
+}
+
+/// The real kernel.
+#[derive(Debug, Default)]
+pub struct Linux {
+    signals: Option<File>,
+}
+
+impl Sys for Linux {
+    fn uptime(&self) -> Duration {
+        uptime()
+    }
+
+    fn mkdir(&mut self, path: &str, mode: u32) -> io::Result<()> {
+        match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
+            Ok(()) => Ok(rustix::fs::chmod(path, Mode::from_raw_mode(mode))?),
+            Err(rustix::io::Errno::EXIST) => Ok(()),
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
+    fn symlink(&mut self, target: &str, path: &str) -> io::Result<()> {
+        match rustix::fs::symlink(target, path) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
+    fn mount(&mut self, call: &MountCall<'_>) -> io::Result<()> {
+        mount(call)
+    }
+
+    fn share(&mut self, target: &str) -> io::Result<()> {
+        Ok(rustix::mount::mount_change(target, MountPropagationFlags::SHARED | MountPropagationFlags::REC)?)
+    }
+
+    fn detach(&mut self, target: &str) -> io::Result<()> {
+        Ok(rustix::mount::unmount(target, UnmountFlags::DETACH)?)
+    }
+
+    fn unmount(&mut self, target: &str) -> io::Result<()> {
+        if rustix::mount::unmount(target, UnmountFlags::empty()).is_ok() {
+            return Ok(());
+        }
+        Ok(rustix::mount::mount_remount(target, MountFlags::RDONLY, c"")?)
+    }
+
+    fn move_root(&mut self, over: &str) -> io::Result<()> {
+        rustix::mount::mount_bind_recursive("/", over)?;
+        rustix::process::chdir(over)?;
+        rustix::mount::mount_move(".", "/")?;
+        rustix::process::chroot(".")?;
+        Ok(rustix::process::chdir("/")?)
+    }
+
+    fn read(&mut self, path: &str) -> io::Result<Vec<u8>> {
+        read_whole(path)
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let written = rustix::io::write(&file, bytes)?;
+        if written == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    fn loopback(&mut self) -> io::Result<()> {
+        switch_on(b"lo\0")
+    }
+
+    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
+        let loaded = modules::load_all(Path::new(MODULES_PATH), wanted)?;
+        Ok(loaded.map(|(_, report)| report).unwrap_or_default())
+    }
+
+    fn hostname(&mut self, name: &str) -> io::Result<()> {
+        Ok(rustix::system::sethostname(name.as_bytes())?)
+    }
+
+    fn take_signals(&mut self) -> io::Result<()> {
+        // Outside a machine of its own (a container) this is refused, and nothing is lost.
+        let _ = rustix::system::reboot(RebootCommand::CadOff);
+        self.signals = Some(signal_file(&HANDLED)?);
+        Ok(())
+    }
+
+    fn console(&mut self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let own = rustix::fs::open("/dev/console", flags, Mode::empty())?;
+        rustix::stdio::dup2_stdin(&own)?;
+        rustix::stdio::dup2_stdout(&own)?;
+        rustix::stdio::dup2_stderr(&own)?;
+        // Opened a second time: O_NONBLOCK belongs to the open file, and a panic's last words should still block.
+        Ok(rustix::fs::open("/dev/console", flags | OFlags::NONBLOCK, Mode::empty())?)
+    }
+
+    fn signals(&mut self) -> Vec<i32> {
+        // `struct signalfd_siginfo` is 128 bytes and starts with the signal's number.
+        let mut buffer = [0_u8; 128 * 8];
+        let mut numbers = Vec::new();
+        let Some(file) = &mut self.signals else { return numbers };
+        while let Ok(length) = file.read(&mut buffer) {
+            if length == 0 {
+                break;
+            }
+            let heads = buffer[..length].chunks_exact(128).filter_map(|record| record.first_chunk::<4>());
+            numbers.extend(heads.map(|head| i32::from_ne_bytes(*head)));
+        }
+        numbers
+    }
+
+    fn poll(&mut self, fds: &[(BorrowedFd<'_>, Want)], timeout: Option<Duration>) -> Vec<bool> {
+        let mut set: Vec<PollFd<'_>> = Vec::with_capacity(fds.len() + 1);
+        for (fd, want) in fds {
+            let flags = if *want == Want::Read { PollFlags::IN } else { PollFlags::OUT };
+            set.push(PollFd::from_borrowed_fd(*fd, flags));
+        }
+        if let Some(signals) = &self.signals {
+            set.push(PollFd::new(signals, PollFlags::IN));
+        }
+        let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
+        // An error (EINTR, ENOMEM) means that nothing is known to be ready; the caller's loop comes back.
+        if rustix::event::poll(&mut set, timeout.as_ref()).is_err() {
+            return vec![false; fds.len()];
+        }
+        set.iter().take(fds.len()).map(|entry| !entry.revents().is_empty()).collect()
+    }
+
+    fn reap(&mut self) -> Option<(u32, Exit)> {
+        let (pid, status) = rustix::process::wait(WaitOptions::NOHANG).ok()??;
+        let exit = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (None, None) => return None,
+        };
+        Some((pid.as_raw_pid().unsigned_abs(), exit))
+    }
+
+    fn has_children(&mut self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::All, options).is_ok()
+    }
+
+    fn buttons(&mut self) -> Buttons {
+        Buttons::find()
+    }
+
+    fn drain_console(&mut self) {
+        // `tcdrain` could wait for ever for a serial line that nobody reads.
+        for _ in 0..50 {
+            if unsent() == 0 {
+                return;
+            }
+            pause_for(Duration::from_millis(20));
+        }
+    }
+
+    fn start(&mut self, section: Section, container: &Container) -> io::Result<Started> {
+        let (report, report_end) = pipe()?;
+        let (stdout, stdout_end) = pipe()?;
+        let (stderr, stderr_end) = pipe()?;
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        // A forked helper needs neither a second copy of the contract nor the time to read it again.
+        match fork()? {
+            Some(pid) => Ok(Started { pid, report, output: [stdout, stderr] }),
+            None => {
+                let ready = rustix::stdio::dup2_stdin(&null)
+                    .and_then(|()| rustix::stdio::dup2_stdout(&stdout_end))
+                    .and_then(|()| rustix::stdio::dup2_stderr(&stderr_end));
+                close_others(&report_end);
+                release_signals();
+                container::helper(section, container, &report_end, ready.err().map(io::Error::from));
+                leave()
+            }
+        }
+    }
+
+    fn role(&mut self, role: &str) -> io::Result<Started> {
+        let mut child = Command::new("/proc/self/exe")
+            .arg(role)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (Some(report), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let (report, log) = (OwnedFd::from(report), OwnedFd::from(log));
+        let spare = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        for fd in [&report, &log] {
+            rustix::io::ioctl_fionbio(fd, true)?;
+        }
+        Ok(Started { pid: child.id(), report, output: [log, spare] })
+    }
+
+    fn shell(&mut self) -> io::Result<()> {
+        Command::new("/bin/sh").spawn()?.wait().map(|_| ())
+    }
+
+    fn kill(&mut self, pid: u32, signal: i32) -> io::Result<()> {
+        let raw = i32::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
+        // 0 and -1 would mean a group or everyone.
+        if raw > 1 { send(raw, signal) } else { Err(io::ErrorKind::InvalidInput.into()) }
+    }
+
+    fn kill_all(&mut self, signal: i32) -> io::Result<()> {
+        send(-1, signal)
+    }
+
+    fn sync(&mut self) {
+        rustix::fs::sync();
+    }
+
+    fn power(&mut self, power: Power) -> io::Result<()> {
+        Ok(rustix::system::reboot(match power {
+            Power::Off => RebootCommand::PowerOff,
+            Power::Reboot => RebootCommand::Restart,
+            Power::Halt => RebootCommand::Halt,
+        })?)
+    }
+}
+
+/// Signals that PID 1 acts on; all others keep their default, which for PID 1 is to be ignored.
+const HANDLED: [i32; 6] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGPWR];
+
+/// Name of a signal, as `kill -l` knows it.
+#[must_use]
+pub fn signal_name(number: i32) -> Option<&'static str> {
+    SIGNALS.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
+}
+
+/// Number of a signal given as `SIGTERM`, `TERM`, `15` or `SIGRTMIN+3`.
+#[must_use]
+pub fn signal_number(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let name = text.strip_prefix("SIG").unwrap_or(text);
+    if let Some(above) = name.strip_prefix("RTMIN+") {
+        let above = above.parse::<i32>().ok().filter(|above| (0..=30).contains(above))?;
+        return Some(libc::SIGRTMIN() + above);
+    }
+    SIGNALS.iter().find(|(known, _)| known.strip_prefix("SIG") == Some(name)).map(|(_, number)| *number)
+}
+
+/// The signals that have names in `STOPSIGNAL` and in messages.
+const SIGNALS: [(&str, i32); 20] = [
+    ("SIGHUP", libc::SIGHUP),
+    ("SIGINT", libc::SIGINT),
+    ("SIGQUIT", libc::SIGQUIT),
+    ("SIGILL", libc::SIGILL),
+    ("SIGTRAP", libc::SIGTRAP),
+    ("SIGABRT", libc::SIGABRT),
+    ("SIGBUS", libc::SIGBUS),
+    ("SIGFPE", libc::SIGFPE),
+    ("SIGKILL", libc::SIGKILL),
+    ("SIGUSR1", libc::SIGUSR1),
+    ("SIGSEGV", libc::SIGSEGV),
+    ("SIGUSR2", libc::SIGUSR2),
+    ("SIGPIPE", libc::SIGPIPE),
+    ("SIGALRM", libc::SIGALRM),
+    ("SIGTERM", libc::SIGTERM),
+    ("SIGCHLD", libc::SIGCHLD),
+    ("SIGCONT", libc::SIGCONT),
+    ("SIGWINCH", libc::SIGWINCH),
+    ("SIGPWR", libc::SIGPWR),
+    ("SIGSYS", libc::SIGSYS),
+];
+
+/// Time since the kernel started.
+#[must_use]
+pub fn uptime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+/// Mount; an empty string stands for an absent source, type or option text.
+///
+/// # Errors
+///
+/// The error of mount(2).
+pub fn mount(call: &MountCall<'_>) -> io::Result<()> {
+    let data = std::ffi::CString::new(call.data)?;
+    Ok(rustix::mount::mount(call.source, call.target, call.kind, call.flags, Some(data.as_c_str()))?)
+}
+
+/// Read a whole file of at most 64 MiB.
+///
+/// # Errors
+///
+/// The error of open(2) or read(2); [`io::ErrorKind::FileTooLarge`].
+pub fn read_whole(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_FILE { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+/// Read what is there, at most [`CHUNK`] bytes, from a non-blocking descriptor.
+///
+/// Out: the bytes, none at the end of the file.
+///
+/// # Errors
+///
+/// The error of read(2); [`io::ErrorKind::WouldBlock`] if there is nothing now.
+pub fn read_some(fd: &OwnedFd) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; CHUNK];
+    let length = rustix::io::retry_on_intr(|| rustix::io::read(fd, &mut bytes[..]))?;
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// Make a pipe whose read end never blocks.
+///
+/// # Errors
+///
+/// The error of pipe2(2).
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&read, true)?;
+    Ok((read, write))
+}
+
+/// Sleep until a signal arrives.
+pub fn pause() {
+    // SAFETY: no memory is passed.
+    unsafe { libc::pause() };
+}
+
+/// Sleep.
+pub fn pause_for(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Switch a network interface on. In: its name, with a zero byte at the end.
+fn switch_on(name: &[u8]) -> io::Result<()> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    // SAFETY: `ifreq` is plain data, and all zeros is one of its values.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed() as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = IFF_UP;
+    // SAFETY: SIOCSIFFLAGS reads one `ifreq`, which outlives the call.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `IFF_UP` of linux/if.h, in the width of the request's field.
+const IFF_UP: libc::c_short = 1;
+
+/// Bytes that the terminal on standard output has taken and not sent.
+fn unsent() -> i32 {
+    let mut count = 0;
+    // SAFETY: TIOCOUTQ writes one int, and `count` is one that outlives the call.
+    let answer = unsafe { libc::ioctl(1, libc::TIOCOUTQ, &raw mut count) };
+    if answer < 0 { 0 } else { count }
+}
+
+/// Bits of an input device's keys, in the order of the key codes; none if it has no keys.
+#[must_use]
+pub fn key_bits(device: &OwnedFd) -> [u8; KEY_BYTES] {
+    let mut bits = [0_u8; KEY_BYTES];
+    // `EVIOCGBIT(EV_KEY, len)` of linux/input.h: _IOC(_IOC_READ, 'E', 0x20 + EV_KEY, len), EV_KEY being 1.
+    let request = (2 << 30) | ((KEY_BYTES as u64) << 16) | (0x45 << 8) | 0x21;
+    // SAFETY: the request's length field is the size of `bits`, so the kernel writes no further; `bits` outlives the call.
+    let answer = unsafe { libc::ioctl(device.as_raw_fd(), request as _, bits.as_mut_ptr()) };
+    if answer < 0 { [0; KEY_BYTES] } else { bits }
+}
+
+/// Bytes that hold one bit for each key code up to `KEY_MAX` (0x2ff).
+pub const KEY_BYTES: usize = 96;
+
+/// Block the signals in this process and give a file that says which arrived.
+fn signal_file(numbers: &[i32]) -> io::Result<File> {
+    let set = signal_set(numbers);
+    // SAFETY: `set` is an initialised signal set, and the old mask is not asked for.
+    if unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `set` is an initialised signal set; -1 asks for a new descriptor.
+    let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: signalfd just returned this descriptor, and nobody else knows it.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// The set of these signals.
+fn signal_set(numbers: &[i32]) -> libc::sigset_t {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set that it is given.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: initialised by the call above.
+    let mut set = unsafe { set.assume_init() };
+    for number in numbers {
+        // SAFETY: `set` is initialised; a wrong number is refused, not stored.
+        unsafe { libc::sigaddset(&raw mut set, *number) };
+    }
+    set
+}
+
+/// Let signals through again: what a child of PID 1 needs before it becomes another program.
+fn release_signals() {
+    let none = signal_set(&[]);
+    // SAFETY: `none` is an initialised signal set, and the old mask is not asked for.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    // Rust's start-up ignores SIGPIPE, which would be inherited through exec.
+    // SAFETY: SIG_DFL is a valid disposition for SIGPIPE.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Fork. Out: the child's process id in the parent, nothing in the child.
+fn fork() -> io::Result<Option<u32>> {
+    // SAFETY: PID 1 has one thread, so no lock is held by a thread that the child would lack.
+    let pid = unsafe { libc::fork() };
+    match u32::try_from(pid) {
+        Ok(0) => Ok(None),
+        Ok(pid) => Ok(Some(pid)),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Close every descriptor but the standard three and `kept`.
+fn close_others(kept: &OwnedFd) {
+    let kept = kept.as_raw_fd().unsigned_abs();
+    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, u32::MAX)] {
+        if first <= last {
+            // SAFETY: run in a fresh child that never drops what owned these descriptors: it leaves by `_exit`.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
+}
+
+/// End a forked child without running anything that belongs to the parent.
+fn leave() -> ! {
+    // SAFETY: always sound; it runs no handler and drops nothing.
+    unsafe { libc::_exit(0) }
+}
+
+/// Send a signal; -1 is every process but this one.
+fn send(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
 
 /// Address of a packet socket: one interface, one Ethernet protocol (`ETH_P_...`, host byte order).
 ///

@@ -1,1 +1,73 @@
-//! .
+//! LinuxKit manifests, with Hullkit's own keys: text in, typed and positioned [`Manifest`] out. No files, no network.
+//!
+//! ```
+//! let text = "
+//! services:
+//!   - name: web
+//!     image: nginx:1.27
+//!     restart: on-failure:3
+//! ";
+//! let manifest = linuxkit_yaml::parse(text, "web.yml")?;
+//! assert_eq!(manifest.services[0].image.to_string(), "docker.io/library/nginx:1.27");
+//! assert_eq!(manifest.services[0].image.at.line, 4);
+//!
+//! let wrong = linuxkit_yaml::parse("servces: []", "web.yml").unwrap_err();
+//! assert_eq!(wrong.diagnostics[0].suggestion.as_deref(), Some("services"));
+//! # Ok::<(), linuxkit_yaml::ManifestError>(())
+//! ```
+//!
+//! How the text becomes the types:
+//!
+//! ```text
+//! text --yaml--> Node --decode--> Manifest --check--> Manifest --merge--> Manifest
+//!      syntax    every scalar's   types, keys         meaning   several files
+//!                text and place
+//! ```
+
+mod check;
+mod decode;
+mod error;
+mod file;
+mod image;
+mod init;
+mod kernel;
+mod manifest;
+mod merge;
+mod modules;
+mod network;
+mod node;
+mod parse;
+mod print;
+mod problem;
+mod reference;
+mod resources;
+mod restart;
+mod runtime;
+mod scalar;
+mod schema;
+mod span;
+mod volume;
+mod yaml;
+
+pub use error::{Diagnostic, Excerpt, ManifestError};
+pub use file::{File, Metadata};
+pub use image::{Container, ContainerConfig, Device, IdMapping, Mount};
+pub use init::{BUILTIN, InitEntry};
+pub use kernel::Kernel;
+pub use manifest::{Manifest, Section, Trust};
+pub use merge::merge;
+pub use modules::Modules;
+pub use network::{Address, Cidr, Destination, Mac, Match, Network, NetworkRule, Route};
+pub use parse::{MAX_BYTES, Packages, from_yaml, parse, parse_label, parse_with_packages};
+pub use print::print;
+pub use reference::{Algorithm, DEFAULT_REGISTRY, Digest, Reference, ReferenceError, RegistryReference};
+pub use resources::{
+    BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, NetworkLimits, Pids, Resources, ThrottleDevice,
+    WeightDevice,
+};
+pub use restart::Restart;
+pub use runtime::{BindNs, Runtime, RuntimeInterface};
+pub use scalar::{Id, Mode, Scalar};
+pub use schema::schema;
+pub use span::{Position, Sources, Spanned};
+pub use volume::{Volume, VolumeFormat};

@@ -1,2 +1,268 @@
-//! Stage 4.
+//! Stage 4 of 5. In: a [`Plan`] whose blobs are in the [`Store`]. Out: [`Segments`], each image packed once by its digest.
+//! Touches: the store's folders of derived files. Does not: write outside the store, or ask the network.
+//!
+//! ```text
+//! blob --layer--> Index --tree--> Tree --pack--> archive --segment--> store: segments/<key>.cpio.zst
+//!      one walk,          whiteouts,     files in     checked,
+//!      digest checked     links          layer order  compressed
+//! ```
+//!
+//! No file's content is ever in memory: a layer is decompressed once for its index, and once more when its image is packed.
+
+pub mod layer;
 pub mod modules;
+pub mod path;
+pub mod tree;
+
+mod ahead;
+mod image;
+mod kernel;
+mod pack;
+mod record;
+mod segment;
+mod system;
+mod users;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use hullkit_init::contract;
+
+use crate::digest::Digest;
+use crate::format::cpio::CpioError;
+use crate::format::tar::TarError;
+use crate::format::tar::read::Limits;
+use crate::plan::{Image, Plan};
+use crate::store::{Store, StoreError};
+
+pub use kernel::KernelFiles;
+pub use segment::Segment;
+
+/// Why a root file system could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootfsError {
+    /// A layer's bytes are not a layer.
+    #[error("could not read layer {layer} of `{image}`")]
+    Layer {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The layer's blob.
+        layer: Digest,
+        /// What is wrong with it.
+        #[source]
+        cause: TarError,
+    },
+    /// A layer's bytes are not those its image was built with.
+    #[error("layer {layer} of `{image}` unpacks to {got}; its configuration says {want}")]
+    DiffId {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The layer's blob.
+        layer: Digest,
+        /// The digest in the image's configuration.
+        want: Digest,
+        /// The digest of the uncompressed bytes.
+        got: Digest,
+    },
+    /// A layer holds something that does not stay within the image's root.
+    #[error("layer {layer} of `{image}` is refused")]
+    Path {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The layer's blob.
+        layer: Digest,
+        /// Which entry, and why.
+        #[source]
+        cause: path::PathError,
+    },
+    /// A layer that could be read once could not be read again.
+    #[error("could not read a layer a second time")]
+    Reread(#[source] TarError),
+    /// Something cannot be held by the archive, or was written wrong.
+    #[error("could not pack `{what}`")]
+    Pack {
+        /// The segment's name.
+        what: String,
+        /// What the archive's writer or its reader said.
+        #[source]
+        cause: CpioError,
+    },
+    /// As [`RootfsError::Pack`], before the segment's name is known.
+    #[error("could not pack")]
+    Cpio(#[from] CpioError),
+    /// The kernel's image lacks a file, or has it in another form.
+    #[error("kernel image `{image}`: {what}")]
+    Kernel {
+        /// The image, as the manifest names it.
+        image: String,
+        /// What is missing or wrong.
+        what: String,
+    },
+    /// The tar of modules in the kernel's image cannot be read.
+    #[error("could not read `{file}` of kernel image `{image}`")]
+    Modules {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The tar's name in it.
+        file: String,
+        /// What is wrong with it.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An image's user cannot be turned into numbers.
+    #[error("`{image}` runs as `{user}`: {what}")]
+    User {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The user, as the image's configuration has it.
+        user: String,
+        /// What is missing.
+        what: String,
+    },
+    /// The plan does not fit together.
+    #[error("the plan names {0}, which it does not have")]
+    Plan(String),
+    /// A file that no list in JSON can name.
+    #[error("`{path}` of `{image}` {what}")]
+    Unnameable {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The path, as far as it is text.
+        path: String,
+        /// Why it needs a name that is text.
+        what: &'static str,
+    },
+    /// A derived file could not be read or written.
+    #[error("could not {action} `{path}`")]
+    Cache {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a build needs besides the plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// The program that becomes `/init`, for the plan's architecture.
+    pub init: &'a [u8],
+    /// How many segments are packed at the same time; at least 1.
+    pub jobs: usize,
+    /// How much of a layer is read before it is refused.
+    pub limits: Limits,
+}
+
+/// A root file system in pieces, in the order in which they are joined.
+#[derive(Debug, Clone)]
+pub struct Segments {
+    /// The pieces: init, modules, images in the order of their digests, system.
+    pub parts: Vec<Segment>,
+    /// What is taken from the kernel's image as files; absent if the plan has no kernel.
+    pub kernel: Option<KernelFiles>,
+}
+
+/// Pack what the plan names and the store does not have packed yet.
+///
+/// In: a plan all of whose layers are in the store; `progress`, called once for each segment, from several threads.
+/// Out: the pieces of the native layout. Equal plans, and equal programs in `options.init`, give equal bytes, however
+/// many jobs there are.
+///
+/// # Errors
+///
+/// - Any [`RootfsError`]; what was packed before the error stays in the store.
+pub fn build(
+    plan: &Plan,
+    store: &Store,
+    options: &Options<'_>,
+    progress: &(dyn Fn(&Segment) + Sync),
+) -> Result<Segments, RootfsError> {
+    let told = |segment: Segment| {
+        progress(&segment);
+        segment
+    };
+    let mut parts = vec![told(system::base(store, options.init)?)];
+    let kernel = match &plan.kernel {
+        Some(kernel) => {
+            parts.extend(kernel::modules(plan, kernel, store, options.limits)?.map(told));
+            Some(kernel::files(plan, kernel, store, options.limits)?)
+        }
+        None => None,
+    };
+    let images = images(plan);
+    let packed = parallel(options.jobs, &images, |(digest, image)| {
+        image::segment(store, digest, image, options.limits).map(told)
+    });
+    for segment in packed {
+        parts.push(segment?);
+    }
+    let contract = users::resolve(plan, store, options.limits)?;
+    parts.push(told(system::system(plan, &contract, store)?));
+    Ok(Segments { parts, kernel })
+}
+
+/// List the images that some container runs; the kernel's is not among them unless one does.
+fn images(plan: &Plan) -> Vec<(Digest, &Image)> {
+    let system = &plan.system;
+    let containers = [&system.onboot, &system.services, &system.onshutdown];
+    let lowers: BTreeSet<&str> = containers.into_iter().flatten().map(|container| container.lower.as_str()).collect();
+    let used = |digest: &Digest| {
+        plan.kernel.as_ref().is_none_or(|kernel| kernel.image != *digest)
+            || lowers.contains(image::root(digest).as_str())
+    };
+    plan.images.iter().filter(|(digest, _)| used(digest)).map(|(digest, image)| (*digest, image)).collect()
+}
+
+/// Find an image of the plan.
+fn planned<'a>(plan: &'a Plan, digest: &Digest) -> Result<&'a Image, RootfsError> {
+    plan.images.get(digest).ok_or_else(|| RootfsError::Plan(format!("image {digest}")))
+}
+
+/// Do something with each item, `jobs` at a time; results stand in the items' order. After a failure no more are begun.
+fn parallel<T: Sync, R: Send>(
+    jobs: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, RootfsError> + Sync,
+) -> Vec<Result<R, RootfsError>> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { break };
+            let result = work(item);
+            if result.is_err() {
+                next.store(items.len(), Ordering::Relaxed);
+            }
+            done.push((at, result));
+        }
+        done
+    };
+    let jobs = jobs.clamp(1, items.len().max(1));
+    let mut done: Vec<(usize, Result<R, RootfsError>)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(worker)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Where the contract lies in an archive.
+fn contract_path() -> &'static str {
+    segment::relative(contract::PATH)
+}
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

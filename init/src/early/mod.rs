@@ -1,3 +1,10 @@
-//! What is done before anything else: here, the kernel's modules.
+//! The first stages of a boot. In: a kernel that has just started PID 1. Out: a host with its file systems, console, drivers,
+//! name and kernel parameters.
 
+pub mod console;
+pub mod contract;
+pub mod drivers;
 pub mod modules;
+pub mod mounts;
+pub mod name;
+pub mod root;

@@ -23,7 +23,7 @@ use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-use crate::contract::Interface;
+use crate::contract::{self, Interface};
 use event::{Event, tell};
 use state::State;
 
@@ -37,9 +37,6 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-/// The file that containers bind-mount as their `/etc/resolv.conf`, an absolute path.
-pub const RESOLVER: &str = "/run/resolvconf/resolv.conf";
-
 /// Set up the network and keep it up; returns only if the kernel's side breaks down.
 ///
 /// In: `rules`, the first that matches an interface applies to it, also to one that appears later; `report`, where events go.
@@ -48,7 +45,7 @@ pub const RESOLVER: &str = "/run/resolvconf/resolv.conf";
 ///
 /// The kernel's, for the sockets without which nothing works.
 pub fn run(rules: &[Interface], report: impl Write) -> io::Result<()> {
-    run_with(rules, report, Path::new(RESOLVER))
+    run_with(rules, report, Path::new(contract::RESOLV_CONF))
 }
 
 /// As [`run`], with another place for the resolver's file.

@@ -1,0 +1,144 @@
+//! The command line: one file per verb, each its arguments, one call, and what is printed.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this folder is for")]
+
+pub mod build;
+pub mod cache;
+pub mod completion;
+pub mod pkg;
+pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod run;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::pull::{self, Mirror, Registries, RegistryOptions};
+use crate::store::Store;
+
+/// Build, boot and test immutable container hosts from one YAML manifest.
+#[derive(Debug, Parser)]
+#[command(name = "hullkit", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What every verb understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hullkit pkg build examples/images/*          make the images of the examples from Debian packages
+  hullkit build examples/01-hello.yml          write 01-hello-kernel, 01-hello-initrd.img, 01-hello-cmdline
+  hullkit run examples/01-hello.yml --publish 8080:80
+                                               boot it in QEMU, its port 80 on 127.0.0.1:8080
+  hullkit plan examples/01-hello.yml | jq .    see what would be built, by digest
+
+`hullkit VERB --help` tells more about each verb.";
+
+/// One verb of the command.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Pack a manifest's images into files that boot.
+    Build(build::BuildArgs),
+    /// Boot a manifest, or what was built of it, in QEMU.
+    Run(run::RunArgs),
+    /// Print what a manifest means today: every image by digest, every container's final configuration.
+    Plan(plan::PlanArgs),
+    /// Make OCI images from recipes.
+    #[command(subcommand)]
+    Pkg(pkg::PkgCommand),
+    /// Look into the content store, fill it, empty it.
+    Cache(cache::CacheArgs),
+    /// Print the completion script of a shell.
+    Completion(completion::CompletionArgs),
+    /// Start QEMU so that it ends with this program.
+    #[command(name = crate::vm::launch::WORD, hide = true)]
+    Launch(run::LaunchArgs),
+}
+
+/// What every verb understands.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Content store [default: $XDG_CACHE_HOME/hullkit or ~/.cache/hullkit].
+    #[arg(long, global = true, value_name = "DIR", env = "HULLKIT_CACHE", help_heading = "Global options")]
+    pub cache: Option<PathBuf>,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// How many blobs to transfer at once.
+    #[arg(long, global = true, value_name = "N", default_value_t = pull::JOBS, help_heading = "Global options")]
+    pub jobs: NonZeroUsize,
+    /// Ask this registry first: [REGISTRY=]URL; may be repeated.
+    #[arg(long = "mirror", global = true, value_name = "[REG=]URL", help_heading = "Registry options")]
+    pub mirrors: Vec<Mirror>,
+    /// Trust the certificates in this PEM file too; may be repeated.
+    #[arg(long = "cert-file", global = true, value_name = "PEM", help_heading = "Registry options")]
+    pub cert_files: Vec<PathBuf>,
+    /// Speak plain HTTP to this registry (one on the loopback needs no mention); may be repeated.
+    #[arg(long, global = true, value_name = "HOST[:PORT]", help_heading = "Registry options")]
+    pub insecure: Vec<String>,
+    /// Folder of Docker's `config.json`, where logins are [default: ~/.docker].
+    #[arg(long, global = true, value_name = "DIR", env = "DOCKER_CONFIG", help_heading = "Registry options")]
+    pub docker_config: Option<PathBuf>,
+}
+
+impl Global {
+    /// Open the content store.
+    ///
+    /// # Errors
+    ///
+    /// There is no place for it, or it cannot be made.
+    pub fn store(&self) -> anyhow::Result<Store> {
+        let place = match (&self.cache, path_variable("XDG_CACHE_HOME"), path_variable("HOME")) {
+            (Some(cache), _, _) => cache.clone(),
+            (None, Some(caches), _) => caches.join("hullkit"),
+            (None, None, Some(home)) => home.join(".cache/hullkit"),
+            (None, None, None) => anyhow::bail!("no place for the content store: set HOME, or give --cache DIR"),
+        };
+        Store::open(&place).with_context(|| format!("could not open the content store `{}`", place.display()))
+    }
+
+    /// Take note of how registries are to be reached; nothing is asked yet.
+    #[must_use]
+    pub fn registries(&self) -> Registries {
+        let docker = self.docker_config.clone().or_else(|| Some(path_variable("HOME")?.join(".docker")));
+        Registries::new(RegistryOptions {
+            insecure: self.insecure.clone(),
+            mirrors: self.mirrors.clone(),
+            certificates: self.cert_files.clone(),
+            docker_config: docker,
+            ..RegistryOptions::default()
+        })
+    }
+}
+
+/// Read a path from the environment; an empty one is none.
+fn path_variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Do what the command line says. Out: the exit code of a verb that ended as it should.
+///
+/// # Errors
+///
+/// Whatever stopped the verb, as a chain of causes.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let global = &cli.global;
+    match cli.verb {
+        Verb::Build(args) => build::run(&args, global)?,
+        Verb::Run(args) => return run::run(&args, global),
+        Verb::Plan(args) => plan::run(&args, global)?,
+        Verb::Pkg(command) => pkg::run(&command, global)?,
+        Verb::Cache(args) => cache::run(&args, global)?,
+        Verb::Completion(args) => completion::run(&args)?,
+        Verb::Launch(args) => return run::become_qemu(&args),
+    }
+    Ok(ExitCode::SUCCESS)
+}

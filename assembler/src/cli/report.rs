@@ -1,0 +1,47 @@
+//! How a failure is told: the chain of causes once, then what the user can do.
+
+use std::fmt::Write as _;
+
+use crate::plan::PlanError;
+use crate::pull::PullError;
+
+/// Write an error and its causes, one a line, no text twice, then a hint if there is one.
+#[must_use]
+pub fn report(error: &anyhow::Error) -> String {
+    let mut text = format!("error: {error}");
+    let mut last = error.to_string();
+    for cause in error.chain().skip(1) {
+        let said = cause.to_string();
+        if !last.contains(&said) {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "\n  caused by: {said}");
+        }
+        last = said;
+    }
+    if let Some(hint) = error.chain().find_map(hint) {
+        let _ = write!(text, "\nhint: {hint}");
+    }
+    text
+}
+
+/// What the user can do about one error of a chain.
+fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(PlanError::Image { cause, .. }) = error.downcast_ref() {
+        return cause.hint();
+    }
+    error.downcast_ref::<PullError>()?.hint()
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::report;
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let inner: anyhow::Result<()> = Err(anyhow::anyhow!("no space left"));
+        let error = inner.context("no space left").context("could not write `x`").unwrap_err();
+        assert_eq!(report(&error), "error: could not write `x`\n  caused by: no space left");
+    }
+}

@@ -1,0 +1,4 @@
+//! Byte layouts. Values become bytes here, and bytes values: no paths of the host, no clock, no environment.
+
+pub mod cpio;
+pub mod tar;

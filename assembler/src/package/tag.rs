@@ -1,0 +1,122 @@
+//! The name an image gets: organisation, image, and a tag that by default is the git tree hash of the recipe's folder.
+//!
+//! Source: LinuxKit, `docs/packages.md`; behaviour of `src/cmd/linuxkit/pkglib`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use sha2::{Digest as _, Sha256};
+
+use super::error::{PackageError, io_error};
+use super::recipe::{FILE, Loaded};
+
+/// Tag of a folder that git does not know.
+const LATEST: &str = "latest";
+
+/// Give the short name of a recipe's image: `org/image:tag`.
+///
+/// In: `org` and `tag`, in place of the recipe's own.
+///
+/// # Errors
+///
+/// - [`PackageError::Unusable`]: the parts make no legal name.
+/// - [`PackageError::Io`]: a file of the folder cannot be read.
+pub fn name(recipe: &Loaded, org: Option<&str>, tag: Option<&str>) -> Result<String, PackageError> {
+    let template = tag.unwrap_or(&recipe.recipe.tag);
+    let tag = expand(template, &recipe.folder)?;
+    let org = org.unwrap_or(&recipe.recipe.org);
+    let image = &recipe.recipe.image;
+    let refuse = |reason| Err(PackageError::Unusable { path: recipe.folder.join(FILE), reason });
+    let lower = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/".contains(&b));
+    let edges = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    if ![org, image].into_iter().all(|text| lower(text) && edges(text)) || image.contains('/') {
+        return refuse(format!("`{org}/{image}` is not the name of an image"));
+    }
+    let word = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if tag.is_empty() || tag.len() > 128 || tag.starts_with(['.', '-']) || !tag.bytes().all(word) {
+        return refuse(format!(
+            "`{template}` gives the tag `{tag}`, which is not one; of Go's templates only `{{{{.Hash}}}}` is known"
+        ));
+    }
+    Ok(format!("{org}/{image}:{tag}"))
+}
+
+/// Give the full name: with the registry that short names mean.
+#[must_use]
+pub fn canonical(name: &str) -> String {
+    // A first part with a dot or a port, or `localhost`, is a registry.
+    let registry = name.split_once('/').map_or("", |(first, _)| first);
+    if registry.contains(['.', ':']) || registry == "localhost" { name.to_owned() } else { format!("docker.io/{name}") }
+}
+
+/// Fill a template in. Git is asked only if the template asks for a hash.
+fn expand(template: &str, folder: &Path) -> Result<String, PackageError> {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, (inside, after))) = rest.split_once("{{").and_then(|(a, b)| Some((a, b.split_once("}}")?)))
+    {
+        out += before;
+        match inside.trim() {
+            ".Hash" => out += &hash(folder)?,
+            // Left as it is: the braces are refused as part of a tag, with the template in the message.
+            _ => return Ok(template.to_owned()),
+        }
+        rest = after;
+    }
+    Ok(out + rest)
+}
+
+/// Give the git tree hash of a folder, marked if the work tree differs; [`LATEST`] outside git.
+fn hash(folder: &Path) -> Result<String, PackageError> {
+    let Some(tree) = git(folder, &["rev-parse", "HEAD:./"]) else { return Ok(LATEST.to_owned()) };
+    let tree = String::from_utf8_lossy(&tree).trim().to_owned();
+    if git(folder, &["status", "--porcelain", "--", "."]).is_none_or(|changes| changes.is_empty()) {
+        return Ok(tree);
+    }
+    let tracked = git(folder, &["ls-files", "-z"]).unwrap_or_default();
+    let untracked = git(folder, &["ls-files", "-z", "--others", "--exclude-standard"]).unwrap_or_default();
+    let mut hash = Sha256::new();
+    for name in [tracked, untracked].concat().split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let path = folder.join(OsStr::from_bytes(name));
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
+            hash.update(fs::read(&path).map_err(io_error("read", &path))?);
+        }
+    }
+    let dirty: String = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{tree}-dirty-{}", &dirty[..7]))
+}
+
+/// Ask git; nothing if there is no git, or no answer.
+fn git(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
+    let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_mean_docker_io() {
+        for (name, want) in [
+            ("hullkit/busybox:1", "docker.io/hullkit/busybox:1"),
+            ("localhost/busybox:1", "localhost/busybox:1"),
+            ("127.0.0.1:5000/hullkit/busybox:1", "127.0.0.1:5000/hullkit/busybox:1"),
+            ("ghcr.io/hullkit/busybox:1", "ghcr.io/hullkit/busybox:1"),
+        ] {
+            assert_eq!(canonical(name), want);
+        }
+    }
+
+    #[test]
+    fn a_folder_outside_git_is_the_latest() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(expand("v1-{{ .Hash }}", folder.path()).unwrap(), "v1-latest");
+        assert_eq!(expand("{{.Date}}", folder.path()).unwrap(), "{{.Date}}");
+    }
+}

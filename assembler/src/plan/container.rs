@@ -1,0 +1,325 @@
+//! One container: the manifest's entry over the image's label over the image's configuration.
+
+use hullkit_init::contract;
+use linuxkit_yaml::{Container, ContainerConfig, Diagnostic, Id, Manifest, Position, Section, Spanned};
+use oci_spec::image::ImageConfiguration;
+use oci_spec::runtime::Spec;
+
+use super::ids::Ids;
+use super::resources;
+use super::spec::mounts::Mounts;
+use super::spec::{self, capabilities, rlimits};
+
+/// What compiling one container needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input<'a> {
+    /// The whole manifest, for its lines and its volumes.
+    pub manifest: &'a Manifest,
+    /// Numbers of container names.
+    pub ids: &'a Ids,
+    /// Where the container stands.
+    pub section: Section,
+    /// The entry.
+    pub entry: &'a Container,
+    /// The image's label `org.mobyproject.config`.
+    pub label: &'a ContainerConfig,
+    /// The image's configuration.
+    pub image: &'a ImageConfiguration,
+    /// Absolute path of the image's root on the host.
+    pub lower: &'a str,
+}
+
+/// A compiled container, and the user to look up in its image if the image names one.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// What init runs.
+    pub container: contract::Container,
+    /// The image's `USER`, unless the manifest or the label says as whom to run.
+    pub user: Option<String>,
+}
+
+/// Compile one container.
+pub(super) fn compile(input: Input<'_>) -> Result<Compiled, Box<Diagnostic>> {
+    let (entry, label) = (&input.entry.config, input.label);
+    let readonly = entry.readonly.or(label.readonly).unwrap_or(false);
+    let config = spec::Config {
+        oci_version: spec::OCI_VERSION,
+        process: process(&input)?,
+        root: spec::Root { path: "rootfs", readonly },
+        hostname: word(&entry.hostname, &label.hostname).to_owned(),
+        mounts: mounts(&input, readonly)?,
+        annotations: pick(&entry.annotations, &label.annotations).cloned().unwrap_or_default(),
+        linux: linux(&input)?,
+    };
+    let at = &input.entry.name.at;
+    let spec: Spec = serde_json::to_value(&config).and_then(serde_json::from_value).map_err(|error| {
+        diagnose(&input, at, format!("this container's configuration is not one of OCI's: {error}"))
+    })?;
+    let given = entry.uid.is_some() || label.uid.is_some();
+    let user = input.image.config().as_ref().and_then(|config| config.user().clone());
+    let restart = entry.restart.as_ref().or(label.restart.as_ref()).map(|restart| restart.value);
+    Ok(Compiled {
+        container: contract::Container {
+            name: input.entry.name.value.clone(),
+            image: input.entry.image.to_string(),
+            lower: input.lower.to_owned(),
+            readonly,
+            spec,
+            runtime: runtime(&input),
+            restart: match (input.section, restart) {
+                (Section::Onboot | Section::Onshutdown, _) | (_, Some(linuxkit_yaml::Restart::No)) => {
+                    contract::Restart::No
+                }
+                (_, None | Some(linuxkit_yaml::Restart::Always)) => contract::Restart::Always,
+                (_, Some(linuxkit_yaml::Restart::UnlessStopped)) => contract::Restart::UnlessStopped,
+                (_, Some(linuxkit_yaml::Restart::OnFailure(tries))) => contract::Restart::OnFailure(tries),
+            },
+        },
+        user: user.filter(|user| !given && !matches!(user.as_str(), "" | "0" | "root" | "0:0" | "root:root")),
+    })
+}
+
+/// Choose the entry's value if the key is there, the label's otherwise.
+fn pick<'a, T>(entry: &'a Option<T>, label: &'a Option<T>) -> Option<&'a T> {
+    entry.as_ref().or(label.as_ref())
+}
+
+/// The same for words, of which an empty one says nothing.
+fn word<'a>(entry: &'a Option<Spanned<String>>, label: &'a Option<Spanned<String>>) -> &'a str {
+    let said =
+        |word: &'a Option<Spanned<String>>| word.as_ref().map(|word| word.as_str()).filter(|word| !word.is_empty());
+    said(entry).or_else(|| said(label)).unwrap_or_default()
+}
+
+/// The entry's list; else the label's, followed by what the entry adds.
+fn extended<'a>(
+    entry: &'a Option<Vec<Spanned<String>>>,
+    label: &'a Option<Vec<Spanned<String>>>,
+    add: &'a Option<Vec<Spanned<String>>>,
+) -> Vec<&'a Spanned<String>> {
+    match entry {
+        Some(list) => list.iter().collect(),
+        None => label.iter().chain(add).flatten().collect(),
+    }
+}
+
+/// Point at a place of the manifest; at the container's name if the place is in a label.
+fn diagnose(input: &Input<'_>, at: &Position, message: impl std::fmt::Display) -> Box<Diagnostic> {
+    let own = at.line > 0 && at.file == input.entry.name.at.file;
+    let message = if own {
+        message.to_string()
+    } else {
+        format!("{message} (in the label org.mobyproject.config of `{}`)", *input.entry.image)
+    };
+    Box::new(input.manifest.diagnose(if own { at } else { &input.entry.name.at }, message))
+}
+
+/// What runs, as whom, with which rights.
+fn process(input: &Input<'_>) -> Result<spec::Process, Box<Diagnostic>> {
+    let (entry, label) = (&input.entry.config, input.label);
+    let image = input.image.config().as_ref();
+    let from_image = || {
+        let entrypoint = image.and_then(|config| config.entrypoint().clone()).unwrap_or_default();
+        let command = image.and_then(|config| config.cmd().clone()).unwrap_or_default();
+        [entrypoint, command].concat()
+    };
+    let args = pick(&entry.command, &label.command).cloned().unwrap_or_else(from_image);
+    if args.is_empty() {
+        let message = "this container has no command: neither the manifest nor the image says what to run";
+        return Err(diagnose(input, &input.entry.name.at, message));
+    }
+    let cwd = Some(word(&entry.cwd, &label.cwd)).filter(|cwd| !cwd.is_empty()).map(str::to_owned);
+    let working_dir = || image.and_then(|config| config.working_dir().clone()).filter(|folder| !folder.is_empty());
+    Ok(spec::Process {
+        user: user(input)?,
+        args,
+        env: pick(&entry.env, &label.env)
+            .cloned()
+            .or_else(|| image.and_then(|config| config.env().clone()))
+            .unwrap_or_default(),
+        cwd: cwd.or_else(working_dir).unwrap_or_else(|| "/".to_owned()),
+        capabilities: capability_sets(input)?,
+        rlimits: rlimit_list(input)?,
+        no_new_privileges: entry.no_new_privileges.or(label.no_new_privileges).unwrap_or(false),
+        oom_score_adj: entry.oom_score_adj.or(label.oom_score_adj),
+    })
+}
+
+/// As whom the process runs; what the image says is added when its layers are here.
+fn user(input: &Input<'_>) -> Result<spec::User, Box<Diagnostic>> {
+    let (entry, label) = (&input.entry.config, input.label);
+    let number = |id: Option<&Spanned<Id>>| {
+        let at = id.map_or(&input.entry.name.at, |id| &id.at);
+        input.ids.number(id.map(|id| &id.value)).map_err(|error| diagnose(input, at, error))
+    };
+    let groups = pick(&entry.additional_gids, &label.additional_gids);
+    Ok(spec::User {
+        uid: number(pick(&entry.uid, &label.uid))?,
+        gid: number(pick(&entry.gid, &label.gid))?,
+        additional_gids: groups.into_iter().flatten().map(|group| number(Some(group))).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The five sets.
+fn capability_sets(input: &Input<'_>) -> Result<capabilities::Sets, Box<Diagnostic>> {
+    let (entry, label) = (&input.entry.config, input.label);
+    let list = extended(&entry.capabilities, &label.capabilities, &entry.capabilities_add);
+    let ambient: Vec<&Spanned<String>> = pick(&entry.ambient, &label.ambient).into_iter().flatten().collect();
+    let texts = |list: &[&Spanned<String>]| list.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
+    capabilities::sets(&texts(&list), &texts(&ambient)).map_err(|error| {
+        let name = match &error {
+            capabilities::CapabilityError::Unknown(name) | capabilities::CapabilityError::NotAlone(name) => name,
+        };
+        let at = list.iter().chain(&ambient).find(|entry| entry.value == *name).map(|entry| &entry.at);
+        diagnose(input, at.unwrap_or(&input.entry.name.at), error)
+    })
+}
+
+/// The resource limits.
+fn rlimit_list(input: &Input<'_>) -> Result<Vec<rlimits::Rlimit>, Box<Diagnostic>> {
+    let list = pick(&input.entry.config.rlimits, &input.label.rlimits).into_iter().flatten();
+    list.map(|text| rlimits::parse(text).map_err(|error| diagnose(input, &text.at, error))).collect()
+}
+
+/// The mounts inside the container.
+fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Diagnostic>> {
+    let (entry, label) = (&input.entry.config, input.label);
+    let mut mounts = Mounts::defaults(readonly);
+    for text in pick(&entry.tmpfs, &label.tmpfs).into_iter().flatten() {
+        mounts.tmpfs(text).map_err(|error| diagnose(input, &text.at, error))?;
+    }
+    for text in extended(&entry.binds, &label.binds, &entry.binds_add) {
+        mounts.bind(text).map_err(|error| diagnose(input, &text.at, error))?;
+    }
+    for mount in pick(&entry.mounts, &label.mounts).into_iter().flatten() {
+        let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
+        let made = spec::Mount {
+            destination: text(&mount.destination),
+            kind: text(&mount.kind),
+            source: text(&mount.source),
+            options: mount.options.clone().unwrap_or_default(),
+        };
+        mounts.mount(made).map_err(|error| diagnose(input, &mount.at, error))?;
+    }
+    Ok(host_files(input, mounts).into_vec())
+}
+
+/// Let a container that shares the host's network see the host's name servers.
+fn host_files(input: &Input<'_>, mut mounts: Mounts) -> Mounts {
+    let shares = matches!(word(&input.entry.config.net, &input.label.net), "" | "host" | "root");
+    if shares && !mounts.has("/etc/resolv.conf") && !mounts.has("/etc") {
+        mounts.put(spec::Mount {
+            destination: "/etc/resolv.conf".to_owned(),
+            kind: "bind".to_owned(),
+            source: contract::RESOLV_CONF.to_owned(),
+            options: ["ro", "bind"].map(str::to_owned).to_vec(),
+        });
+    }
+    mounts
+}
+
+/// Namespaces, devices, limits.
+fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
+    let (entry, label) = (&input.entry.config, input.label);
+    let mappings = |entry: &Option<Vec<linuxkit_yaml::IdMapping>>, label| -> Vec<spec::IdMapping> {
+        let list = pick(entry, label).into_iter().flatten();
+        let one = |m: &linuxkit_yaml::IdMapping| spec::IdMapping {
+            container_id: m.container_id,
+            host_id: m.host_id,
+            size: m.size,
+        };
+        list.map(one).collect()
+    };
+    for (key, value) in [("pid", &entry.pid), ("ipc", &entry.ipc), ("uts", &entry.uts), ("userns", &entry.userns)] {
+        let wrong = value.as_ref().filter(|word| word.value == "none");
+        if let Some(word) = wrong {
+            let message =
+                format!("`none` is not a choice for `{key}`: write `host`, `new`, or the path of a namespace");
+            return Err(diagnose(input, &word.at, message));
+        }
+    }
+    let (devices, rules) = devices(input)?;
+    Ok(spec::Linux {
+        uid_mappings: mappings(&entry.uid_mappings, &label.uid_mappings),
+        gid_mappings: mappings(&entry.gid_mappings, &label.gid_mappings),
+        sysctl: pick(&entry.sysctl, &label.sysctl).cloned().unwrap_or_default(),
+        resources: resources::limits(pick(&entry.resources, &label.resources), rules),
+        cgroups_path: word(&entry.cgroups_path, &label.cgroups_path).to_owned(),
+        namespaces: spec::namespaces(
+            word(&entry.net, &label.net),
+            word(&entry.ipc, &label.ipc),
+            word(&entry.uts, &label.uts),
+            word(&entry.pid, &label.pid),
+            word(&entry.userns, &label.userns),
+        ),
+        devices,
+        rootfs_propagation: word(&entry.rootfs_propagation, &label.rootfs_propagation).to_owned(),
+        masked_paths: pick(&entry.masked_paths, &label.masked_paths).cloned().unwrap_or_default(),
+        readonly_paths: pick(&entry.readonly_paths, &label.readonly_paths).cloned().unwrap_or_default(),
+    })
+}
+
+/// Device nodes, and the cgroup rules that let the container open them.
+fn devices(input: &Input<'_>) -> Result<(Vec<spec::Device>, Vec<serde_json::Value>), Box<Diagnostic>> {
+    let (mut nodes, mut rules) = (Vec::new(), Vec::new());
+    for device in pick(&input.entry.config.devices, &input.label.devices).into_iter().flatten() {
+        let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
+        let (path, kind) = (text(&device.path), text(&device.kind));
+        if path == "all" {
+            rules.push(serde_json::json!({"allow": true, "type": kind, "access": "rwm"}));
+            continue;
+        }
+        let (major, minor) = (device.major.unwrap_or(0), device.minor.unwrap_or(0));
+        let Some(mode) = device.mode.as_ref().filter(|mode| !mode.text.is_empty()) else {
+            return Err(diagnose(
+                input,
+                &device.at,
+                format!("the device `{path}` needs a `mode`, as in mode: \"0666\""),
+            ));
+        };
+        rules.push(serde_json::json!({"allow": true, "type": kind, "major": major, "minor": minor, "access": "rwm"}));
+        nodes.push(spec::Device { path, kind, major, minor, file_mode: mode.bits });
+    }
+    Ok((nodes, rules))
+}
+
+/// What init does around the container; every sub-key is the entry's if it is there, the label's otherwise.
+fn runtime(input: &Input<'_>) -> contract::Runtime {
+    let none = linuxkit_yaml::Runtime::default();
+    let entry = input.entry.config.runtime.as_ref().unwrap_or(&none);
+    let label = input.label.runtime.as_ref().unwrap_or(&none);
+    let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
+    let mount = |mount: &Spanned<linuxkit_yaml::Mount>| contract::Mount {
+        kind: text(&mount.kind),
+        source: text(&mount.source),
+        destination: text(&mount.destination),
+        options: mount.options.clone().unwrap_or_default(),
+    };
+    let interface = |one: &linuxkit_yaml::RuntimeInterface| contract::RuntimeInterface {
+        name: text(&one.name),
+        add: text(&one.add),
+        peer: text(&one.peer),
+        create_in_root: one.create_in_root.unwrap_or(false),
+    };
+    let no_binds = linuxkit_yaml::BindNs::default();
+    let (own, theirs) = (entry.bind_ns.as_ref().unwrap_or(&no_binds), label.bind_ns.as_ref().unwrap_or(&no_binds));
+    let binds = [
+        ("cgroup", pick(&own.cgroup, &theirs.cgroup)),
+        ("ipc", pick(&own.ipc, &theirs.ipc)),
+        ("mnt", pick(&own.mnt, &theirs.mnt)),
+        ("net", pick(&own.net, &theirs.net)),
+        ("pid", pick(&own.pid, &theirs.pid)),
+        ("user", pick(&own.user, &theirs.user)),
+        ("uts", pick(&own.uts, &theirs.uts)),
+    ];
+    let bound = |(name, path): (&str, Option<&String>)| {
+        path.filter(|path| !path.is_empty()).map(|path| (name.to_owned(), path.clone()))
+    };
+    contract::Runtime {
+        mkdir: pick(&entry.mkdir, &label.mkdir).cloned().unwrap_or_default(),
+        cgroups: pick(&entry.cgroups, &label.cgroups).cloned().unwrap_or_default(),
+        mounts: pick(&entry.mounts, &label.mounts).into_iter().flatten().map(mount).collect(),
+        interfaces: pick(&entry.interfaces, &label.interfaces).into_iter().flatten().map(interface).collect(),
+        bind_ns: binds.into_iter().filter_map(bound).collect(),
+    }
+}

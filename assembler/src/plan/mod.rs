@@ -1,0 +1,423 @@
+//! Stage 2 of 5. In: a manifest. Out: a [`Plan`], in which every name is a digest and every default is filled in.
+//! Touches: the store, and the registries it asks for what the store does not know. Does not: fetch a layer.
+
+mod container;
+pub mod files;
+pub mod ids;
+pub mod network;
+pub mod resources;
+pub mod spec;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hullkit_init::contract::{self, Contract};
+use linuxkit_yaml::{ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section, Spanned};
+use oci_spec::image::ImageConfiguration;
+use serde::{Deserialize, Serialize};
+
+pub use files::Places;
+
+use crate::digest::Digest;
+use crate::platform::Arch;
+use crate::pull::{PullError, Resolved, name_of};
+use crate::store::{Store, StoreError};
+
+/// Version of the plan's JSON form.
+pub const VERSION: u32 = 1;
+
+/// What a manifest means today, for one architecture. Equal plans give equal bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Always [`VERSION`] when written.
+    pub version: u32,
+    /// Architecture of every image, and of the machine that will boot.
+    pub arch: Arch,
+    /// Time of everything generated, in seconds since 1970.
+    pub epoch: u32,
+    /// The kernel, absent for a root file system that is not booted.
+    pub kernel: Option<Kernel>,
+    /// Every image by the digest of its manifest for this architecture.
+    pub images: BTreeMap<Digest, Image>,
+    /// Files written into the host's root after the images, in order; parents come before children.
+    pub files: Vec<PlannedFile>,
+    /// What init will be told. `lower` of each container already names the image's folder.
+    pub system: Contract,
+    /// Containers whose image names its user by name: looked up in the image's own `/etc/passwd` when its layers are here.
+    pub users: Vec<NamedUser>,
+}
+
+/// Where the kernel comes from, and what is taken of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// Digest of the kernel image's manifest, a key of [`Plan::images`].
+    pub image: Digest,
+    /// Kernel command line, without a newline.
+    pub cmdline: String,
+    /// File name of the kernel in the image's root.
+    pub binary: String,
+    /// File name of the tar of modules in the image's root; absent if the manifest says `none`.
+    pub tar: Option<String>,
+    /// File name of the microcode archive in the image's root, if wanted.
+    pub ucode: Option<String>,
+    /// Modules to keep, with what they need; all of them if absent.
+    pub modules: Option<Vec<String>>,
+}
+
+/// One image for one architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The name under which the manifest asks for it (the first one, if there are several).
+    pub reference: String,
+    /// Where missing layers are fetched; absent if the image was imported whole into the store.
+    #[serde(skip)]
+    pub origin: Option<Reference>,
+    /// Digest of the image configuration.
+    pub config: Digest,
+    /// Layers, lowest first.
+    pub layers: Vec<Layer>,
+}
+
+/// One layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Digest of the blob as stored and transferred.
+    pub digest: Digest,
+    /// Length of the blob in bytes.
+    pub size: u64,
+    /// How the blob is compressed.
+    pub compression: Compression,
+    /// Digest of the uncompressed tar, from the image configuration.
+    pub diff_id: Digest,
+}
+
+/// How a layer's tar is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip (RFC 1952).
+    Gzip,
+    /// Zstandard (RFC 8878).
+    Zstd,
+}
+
+/// One entry of the manifest's `files`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFile {
+    /// Path relative to the host's root, without a leading `/`, without `.` or `..`.
+    pub path: String,
+    /// What it is.
+    pub content: FileContent,
+    /// Permission bits, at most `0o7777`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// What an entry of `files` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileContent {
+    /// A directory.
+    Directory,
+    /// A directory that only other entries need: left as it is if something made it before.
+    Parent,
+    /// A symbolic link to this target.
+    Symlink(String),
+    /// A regular file: its blob in the store (small or large, it was imported when the plan was made), and its length.
+    Blob(Digest, u64),
+}
+
+/// A container whose process runs as a user that only the image can translate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedUser {
+    /// `onboot`, `services` or `onshutdown`.
+    pub section: String,
+    /// Position in that section, from 0.
+    pub index: usize,
+    /// The image, a key of [`Plan::images`].
+    pub image: Digest,
+    /// `user` or `user:group` as the image configuration has it.
+    pub user: String,
+}
+
+impl Plan {
+    /// Give the folder of an image on the host: an absolute path.
+    #[must_use]
+    pub fn image_root(digest: &Digest) -> String {
+        format!("{}/{}/rootfs", contract::IMAGES, digest.short())
+    }
+
+    /// Give the digests of the images that are some container's root, sorted.
+    #[must_use]
+    pub fn roots(&self) -> Vec<Digest> {
+        let system = &self.system;
+        let used: BTreeSet<&str> = [&system.onboot, &system.services, &system.onshutdown]
+            .into_iter()
+            .flatten()
+            .map(|container| container.lower.as_str())
+            .collect();
+        self.images.keys().filter(|digest| used.contains(Self::image_root(digest).as_str())).copied().collect()
+    }
+}
+
+/// Label in which an image says how it wants to be run.
+const LABEL: &str = "org.mobyproject.config";
+
+/// How many names are asked for at once.
+const JOBS: usize = 8;
+
+/// Who turns an image's name into what it names.
+pub trait Names: Sync {
+    /// Find the image of this name for this architecture; its manifest and configuration are in the store afterwards.
+    ///
+    /// # Errors
+    ///
+    /// - [`PullError`]: there is none, or it could not be asked for.
+    fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError>;
+}
+
+/// What a plan depends on besides the manifest.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Architecture to plan for.
+    pub arch: Arch,
+    /// Time of everything generated, in seconds since 1970.
+    pub epoch: u32,
+    /// Let Hullkit's init stand in for the images that `init` names.
+    pub replace_init: bool,
+    /// Where `files` reads its sources.
+    pub places: Places,
+}
+
+/// Why a manifest has no plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The manifest asks for what cannot be, at a place that is shown.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// An image could not be found.
+    #[error("{place}: could not find the image `{reference}` for {arch}")]
+    Image {
+        /// Where the manifest names it.
+        place: Position,
+        /// Its name.
+        reference: String,
+        /// The architecture asked for.
+        arch: Arch,
+        /// Why.
+        #[source]
+        cause: PullError,
+    },
+    /// An image's configuration is not one.
+    #[error("the configuration of `{reference}` is not an OCI image configuration")]
+    Config {
+        /// The image.
+        reference: String,
+        /// What the parser said.
+        #[source]
+        cause: oci_spec::OciSpecError,
+    },
+    /// An image's label is not what LinuxKit defines.
+    #[error("the label {LABEL} of `{reference}` cannot be used")]
+    Label {
+        /// The image.
+        reference: String,
+        /// What is wrong in it.
+        #[source]
+        cause: ManifestError,
+    },
+    /// A `source` of `files` could not be read.
+    #[error("could not read `{path}`, a `source` of `files`")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The manifest could not be written into itself.
+    #[error("could not write the manifest as JSON")]
+    Json(#[source] serde_json::Error),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PlanError {
+    /// Wrap one problem of the manifest.
+    fn manifest(problem: Diagnostic) -> Self {
+        Self::Manifest(problem.into())
+    }
+}
+
+/// An image as found, with what it says about itself.
+#[derive(Debug)]
+struct Found {
+    reference: String,
+    resolved: Resolved,
+    config: ImageConfiguration,
+    label: ContainerConfig,
+}
+
+/// Make the plan of a manifest.
+///
+/// Equal manifests, images and options give equal plans.
+///
+/// # Errors
+///
+/// - [`PlanError`]: by what is wrong; problems of the manifest are collected and told together.
+pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Options) -> Result<Plan, PlanError> {
+    refuse_unsupported(manifest, options)?;
+    let ids = ids::Ids::of(manifest);
+    let found = find(manifest, names, options.arch)?;
+    let mut images = BTreeMap::new();
+    for one in found.values() {
+        images.entry(one.resolved.digest).or_insert_with(|| Image {
+            reference: one.reference.clone(),
+            origin: one.resolved.origin.clone(),
+            config: one.resolved.config_digest,
+            layers: one.resolved.layers.clone(),
+        });
+    }
+    let mut system = Contract {
+        version: contract::VERSION,
+        hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),
+        sysctl: manifest.sysctl.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect(),
+        modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),
+        network: manifest.network.as_ref().map(network::interfaces).unwrap_or_default(),
+        ..Contract::default()
+    };
+    let users = containers(manifest, &ids, &found, options, &mut system)?;
+    Ok(Plan {
+        version: VERSION,
+        arch: options.arch,
+        epoch: options.epoch,
+        kernel: kernel(manifest, &found),
+        images,
+        files: files::plan(manifest, &ids, store, &options.places)?,
+        system,
+        users,
+    })
+}
+
+/// Say what this layout does not do, rather than leave it out.
+fn refuse_unsupported(manifest: &Manifest, options: &Options) -> Result<(), PlanError> {
+    let mut problems = Vec::new();
+    if !options.replace_init
+        && !manifest.builtin_init()
+        && let Some(entry) = manifest.init.iter().flatten().next()
+    {
+        let message = "images that bring their own init are not laid out yet: leave `init` out, write `builtin`, \
+                       or build with --replace-init";
+        problems.push(manifest.diagnose(&entry.at, message));
+    }
+    for volume in &manifest.volumes {
+        let message =
+            format!("the volume `{}` cannot be made yet: bind a folder of the host instead", volume.name.value);
+        problems.push(manifest.diagnose(&volume.name.at, message));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ManifestError { diagnostics: problems }.into()) }
+}
+
+/// The images that are needed: the kernel's and the containers'.
+fn wanted(manifest: &Manifest) -> BTreeMap<String, &Spanned<Reference>> {
+    let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
+    let containers = manifest.containers().map(|(_, container)| &container.image);
+    kernel.chain(containers).map(|image| (name_of(image), image)).collect()
+}
+
+/// Find every image, several at once, and read what each says about itself.
+fn find(manifest: &Manifest, names: &dyn Names, arch: Arch) -> Result<BTreeMap<String, Found>, PlanError> {
+    let wanted: Vec<(String, &Spanned<Reference>)> = wanted(manifest).into_iter().collect();
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..JOBS.min(wanted.len()) {
+            scope.spawn(|| {
+                while let Some((name, image)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = find_one(name, image, names, arch);
+                    found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((name.clone(), one));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Threads finish in any order; the first problem told must be the same in every run.
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    found.into_iter().map(|(name, one)| Ok((name, one?))).collect()
+}
+
+/// Find one image.
+fn find_one(name: &str, image: &Spanned<Reference>, names: &dyn Names, arch: Arch) -> Result<Found, PlanError> {
+    let reference = name.to_owned();
+    let resolved = names.resolve(image, arch).map_err(|cause| PlanError::Image {
+        place: image.at.clone(),
+        reference: reference.clone(),
+        arch,
+        cause,
+    })?;
+    let config = ImageConfiguration::from_reader(resolved.config.as_slice())
+        .map_err(|cause| PlanError::Config { reference: reference.clone(), cause })?;
+    let text = config.labels_of_config().and_then(|labels| labels.get(LABEL)).map_or("", String::as_str);
+    let label = linuxkit_yaml::parse_label(text, name).map_err(|cause| PlanError::Label { reference, cause })?;
+    Ok(Found { reference: name.to_owned(), resolved, config, label })
+}
+
+/// Compile every container into `system`; gives the users that only the images can translate.
+fn containers(
+    manifest: &Manifest,
+    ids: &ids::Ids,
+    found: &BTreeMap<String, Found>,
+    options: &Options,
+    system: &mut Contract,
+) -> Result<Vec<NamedUser>, PlanError> {
+    let (mut users, mut problems) = (Vec::new(), Vec::new());
+    for (section, entry) in manifest.containers() {
+        let Some(one) = found.get(&name_of(&entry.image)) else { continue };
+        let image = one.resolved.digest;
+        let lower = Plan::image_root(&image);
+        let input =
+            container::Input { manifest, ids, section, entry, label: &one.label, image: &one.config, lower: &lower };
+        let compiled = match container::compile(input) {
+            Ok(compiled) => compiled,
+            Err(problem) => {
+                problems.push(*problem);
+                continue;
+            }
+        };
+        let list = match section {
+            Section::Onboot => &mut system.onboot,
+            Section::Services => &mut system.services,
+            Section::Onshutdown => &mut system.onshutdown,
+        };
+        // LinuxKit runs every image as root unless the manifest says otherwise: a replaced init keeps that meaning.
+        if let Some(user) = compiled.user.filter(|_| !options.replace_init) {
+            users.push(NamedUser { section: section.key().to_owned(), index: list.len(), image, user });
+        }
+        list.push(compiled.container);
+    }
+    if problems.is_empty() { Ok(users) } else { Err(ManifestError { diagnostics: problems }.into()) }
+}
+
+/// What is taken of the kernel image.
+fn kernel(manifest: &Manifest, found: &BTreeMap<String, Found>) -> Option<Kernel> {
+    let kernel = manifest.kernel.as_ref()?;
+    let image = found.get(&name_of(kernel.image.as_ref()?))?.resolved.digest;
+    let modules = manifest.modules.as_ref().and_then(|modules| modules.include.as_ref());
+    Some(Kernel {
+        image,
+        cmdline: kernel.cmdline.as_ref().map(|cmdline| cmdline.value.clone()).unwrap_or_default(),
+        binary: kernel.binary_or_default().to_owned(),
+        tar: kernel.tar_or_default().map(str::to_owned),
+        ucode: kernel.ucode.as_ref().map(|ucode| ucode.value.clone()).filter(|ucode| !ucode.is_empty()),
+        modules: modules.map(|names| names.iter().map(|name| name.value.clone()).collect()),
+    })
+}

@@ -1,0 +1,96 @@
+//! Stage 3 of 5. In: a [`Plan`]. Out: every blob in the [`Store`], checked against its digest. Touches: network, store,
+//! and the folders and archives that references name. Does not: look at what is inside a layer.
+//!
+//! [`Source`] is the half that the plan needs first: it turns a name into digests and brings the small documents.
+
+mod blobs;
+mod document;
+mod endpoint;
+mod error;
+mod export;
+mod failure;
+mod import;
+mod live;
+mod local;
+mod login;
+mod progress;
+mod push;
+mod registry;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use linuxkit_yaml::Reference;
+
+pub use self::endpoint::{Mirror, MirrorError};
+pub use self::error::{Cause, PullError};
+pub use self::export::{export_docker, export_oci};
+pub use self::import::import_archive;
+pub use self::live::live;
+pub use self::progress::{Progress, Silent};
+pub use self::push::push;
+pub use self::registry::{Registries, RegistryOptions};
+pub use self::resolve::{Policy, Resolved, Source, name_of};
+
+use self::blobs::{Wanted, fetch_all};
+use crate::digest::Digest;
+use crate::plan::{Layer, Plan};
+use crate::store::Store;
+
+/// How many blobs are fetched at once unless the user says otherwise.
+pub const JOBS: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero");
+
+/// What a pull brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pulled {
+    /// Number of blobs fetched; those that were here already do not count.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Bring every layer of a plan into the store.
+///
+/// In: `jobs`, how many blobs at once. Out: what had to be fetched. A blob that several images share is fetched once.
+///
+/// # Errors
+///
+/// - [`PullError`]: the first failure; what was complete by then stays in the store, and nothing else of it.
+pub fn pull(
+    plan: &Plan,
+    store: &Store,
+    registries: &Registries,
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<Pulled, PullError> {
+    let images =
+        plan.images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
+    fetch(images, store, registries, jobs, progress)
+}
+
+/// Bring the layers of images that were resolved one by one.
+///
+/// # Errors
+///
+/// - As [`pull`].
+pub fn fetch<'a>(
+    images: impl Iterator<Item = (&'a str, Option<&'a Reference>, &'a [Layer])>,
+    store: &Store,
+    registries: &Registries,
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<Pulled, PullError> {
+    let mut wanted: BTreeMap<Digest, Wanted> = BTreeMap::new();
+    for (reference, origin, layers) in images {
+        for layer in layers.iter().filter(|layer| !store.has(&layer.digest)) {
+            let Some(Reference::Registry(name)) = origin else {
+                let reason = format!("layer {} is not in the store; import the image again", layer.digest);
+                return Err(PullError::Unusable { reference: reference.to_owned(), reason });
+            };
+            wanted.entry(layer.digest).or_insert_with(|| Wanted { size: layer.size, name: name.clone() });
+        }
+    }
+    let (blobs, bytes) = fetch_all(registries, store, &wanted, jobs, progress)?;
+    Ok(Pulled { blobs, bytes })
+}

@@ -1,0 +1,63 @@
+//! The kernel's command line, completed for a machine that is watched over its serial port.
+
+use crate::platform::Arch;
+
+/// Add what a watched machine needs to a kernel's command line, where the writer did not decide it himself.
+///
+/// In: the manifest's command line. Out: the same words, then `console=` if they name no console this machine has, and
+/// `panic=-1` if they say nothing of panics: a panic then resets the guest at once, which ends QEMU. What follows
+/// `--` belongs to init and stays last.
+///
+/// # Source
+///
+/// Linux, `Documentation/admin-guide/kernel-parameters.rst`.
+#[must_use]
+pub fn with_console(arch: Arch, cmdline: &str) -> String {
+    let words: Vec<&str> = cmdline.split_ascii_whitespace().collect();
+    let (kernel, init) = words.split_at(words.iter().position(|word| *word == "--").unwrap_or(words.len()));
+    let port = serial_port(arch);
+    let mut out = kernel.to_vec();
+    let console = format!("console={port}");
+    if !kernel.iter().any(|word| is_console_on(word, port)) {
+        out.push(&console);
+    }
+    if !kernel.iter().any(|word| word.starts_with("panic=")) {
+        out.push("panic=-1");
+    }
+    out.extend(init);
+    out.join(" ")
+}
+
+/// Name the kernel's device for the machine's only serial port.
+fn serial_port(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Amd64 => "ttyS0",
+        Arch::Arm64 => "ttyAMA0",
+    }
+}
+
+fn is_console_on(word: &str, port: &str) -> bool {
+    let device = word.strip_prefix("console=").and_then(|value| value.split(',').next());
+    device == Some(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watched_machine_has_a_console_and_resets_on_panic() {
+        let table = [
+            ("", "console=ttyS0 panic=-1"),
+            ("quiet\n", "quiet console=ttyS0 panic=-1"),
+            ("console=tty0", "console=tty0 console=ttyS0 panic=-1"),
+            ("console=ttyS0,115200 panic=5", "console=ttyS0,115200 panic=5"),
+            ("console=ttyS01", "console=ttyS01 console=ttyS0 panic=-1"),
+            ("quiet -- console=ttyS0", "quiet console=ttyS0 panic=-1 -- console=ttyS0"),
+        ];
+        for (given, want) in table {
+            assert_eq!(with_console(Arch::Amd64, given), want, "{given}");
+        }
+        assert_eq!(with_console(Arch::Arm64, "console=ttyS0"), "console=ttyS0 console=ttyAMA0 panic=-1");
+    }
+}

@@ -1,0 +1,129 @@
+//! Why a machine could not be described, started or spoken to.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::platform::Arch;
+
+/// Why a machine could not be described, started or spoken to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VmError {
+    /// An amount of memory that means nothing.
+    #[error("`{text}` is not an amount of memory; write MiB as `256` or `256M`, GiB as `1G`")]
+    Memory {
+        /// What was written.
+        text: String,
+    },
+    /// An accelerator that does not exist.
+    #[error("`{text}` is not an accelerator; known are `auto`, `kvm` and `tcg`")]
+    Accel {
+        /// What was written.
+        text: String,
+    },
+    /// A published port that does not parse.
+    #[error(
+        "`{text}` does not publish a port; write `HOST:GUEST`, or `GUEST` for a free host port, then `/tcp` or `/udp`"
+    )]
+    Publish {
+        /// What was written.
+        text: String,
+    },
+    /// QEMU is not installed.
+    #[error("`{program}` is not installed; Debian's package is `{package}`")]
+    NoQemu {
+        /// The program that was looked for.
+        program: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// KVM was asked for and cannot be had.
+    #[error("KVM cannot be used: {why}")]
+    NoKvm {
+        /// What is in the way.
+        why: String,
+    },
+    /// A file to boot from cannot be read.
+    #[error("could not read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The kernel cannot run on this machine.
+    #[error("`{path}` is a kernel for {found}, and the machine is {wanted}")]
+    ForeignKernel {
+        /// The kernel.
+        path: PathBuf,
+        /// What it is for.
+        found: Arch,
+        /// What the machine is.
+        wanted: Arch,
+    },
+    /// A host port is not free.
+    #[error("port {port}/{protocol} of 127.0.0.1 cannot be published")]
+    Port {
+        /// The host's port.
+        port: u16,
+        /// `tcp` or `udp`.
+        protocol: super::Protocol,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The process could not be made.
+    #[error("could not start `{program}`")]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// QEMU ended before the guest ran.
+    #[error("QEMU did not start the guest: {stderr}")]
+    Refused {
+        /// What QEMU said, in one line.
+        stderr: String,
+    },
+    /// The control socket broke.
+    #[error("could not speak to QEMU")]
+    Control {
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// QEMU did not answer a command.
+    #[error("QEMU did not answer `{command}` within {} s", within.as_secs())]
+    Silent {
+        /// The QMP command.
+        command: &'static str,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// QEMU refused a command.
+    #[error("QEMU refused `{command}`: {message}")]
+    Command {
+        /// The QMP command.
+        command: &'static str,
+        /// QEMU's words.
+        message: String,
+    },
+    /// Signals cannot be watched.
+    #[error("could not watch for signals")]
+    Signals {
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The terminal cannot be set up.
+    #[error("could not set up the terminal")]
+    Terminal {
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}

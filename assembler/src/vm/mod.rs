@@ -1,0 +1,44 @@
+//! Runs what the writers made: files in, a running QEMU out.
+//!
+//! ```text
+//!  Machine --argv--> arguments --start--> Vm --wait--> Outcome
+//!   plain data        pure        process   console lines, power button, ports
+//! ```
+//!
+//! A [`Machine`] says what the guest sees, [`argv()`] turns it into QEMU's arguments without touching anything, and
+//! [`Vm::start`] runs them. The guest is held until both its serial port and QEMU's control socket (QMP) are in our
+//! hands, so no byte and no event of a boot is ever lost; both are socket pairs that QEMU inherits, so no file and no
+//! port leads to them. QEMU dies with the program that started it, even if that is killed (see [`launch`]).
+//!
+//! Touches: processes, and loopback ports that are published. Does not: make images, print, or read the environment.
+
+mod accel;
+mod argv;
+mod attach;
+mod cmdline;
+mod console;
+mod error;
+mod kernel;
+pub mod launch;
+mod machine;
+mod outcome;
+mod publish;
+mod qemu;
+mod qmp;
+mod signals;
+mod start;
+mod terminal;
+
+pub use accel::{Accel, Choice, HostFacts};
+pub use argv::{Accelerator, argv};
+pub use attach::{HELP, attach};
+pub use cmdline::with_console;
+pub use console::{Console, Line, Missed};
+pub use error::VmError;
+pub use launch::Launcher;
+pub use machine::{Machine, Memory};
+pub use outcome::{Cause, Outcome};
+pub use publish::{Protocol, Publish};
+pub use qemu::find_qemu;
+pub use signals::{Signal, on_signal};
+pub use start::{Sink, Stopper, Tools, Vm};

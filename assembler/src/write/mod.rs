@@ -1,0 +1,65 @@
+//! Stage 5 of 5. In: [`Segments`](crate::rootfs::Segments). Out: the files a machine boots from. Touches: the output
+//! folder. Does not: decide anything; what is joined, and in which order, was settled by the stages before.
+
+pub mod initrd;
+pub mod output;
+pub mod tar;
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::format::cpio::CpioError;
+use crate::format::tar::TarError;
+
+pub use initrd::kernel_initrd;
+pub use output::Written;
+pub use tar::tar;
+
+/// Why an output could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// A file could not be read or written.
+    #[error("could not {action} `{path}`")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The format boots a kernel and the manifest names none.
+    #[error("the manifest names no kernel, which `{format}` needs")]
+    NoKernel {
+        /// The format that was asked for.
+        format: &'static str,
+    },
+    /// A packed segment cannot be read.
+    #[error("could not read the packed `{name}`")]
+    Segment {
+        /// The segment's name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        cause: CpioError,
+    },
+    /// A tar could not hold an entry.
+    #[error("could not write `{path}`")]
+    Tar {
+        /// The output.
+        path: PathBuf,
+        /// What did not fit.
+        #[source]
+        cause: TarError,
+    },
+}
+
+/// Name what was tried, and on which path, in an I/O error.
+fn io_error(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> WriteError {
+    move |cause| WriteError::Io { action, path: path.to_owned(), cause }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! The boot, top to bottom. In: the kernel has started PID 1. Out: a machine that is going down; there is no other end.
+
+use std::io;
+
+use crate::early;
+use crate::failure;
+use crate::host::Host;
+use crate::network_child;
+use crate::onboot;
+use crate::services;
+use crate::services::backoff::Ending;
+use crate::shutdown;
+use crate::sys::Sys;
+
+/// One step of a boot.
+pub type Stage<S> = (&'static str, fn(&mut Host<S>) -> Result<(), BootError>);
+
+/// Why a boot stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootError {
+    /// The initial root could not be given a parent.
+    #[error("could not move the root")]
+    Root(#[source] io::Error),
+    /// A file system of the kernel's own could not be mounted.
+    #[error("could not mount `{kind}` on `{target}`")]
+    Mount {
+        /// File system type.
+        kind: &'static str,
+        /// Where.
+        target: &'static str,
+        /// The kernel's error.
+        #[source]
+        cause: io::Error,
+    },
+    /// Without signals no child can be reaped.
+    #[error("could not take over the signals")]
+    Signals(#[source] io::Error),
+    /// The contract is not there.
+    #[error("could not read `{}`", crate::contract::PATH)]
+    ContractRead(#[source] io::Error),
+    /// The contract is not JSON, or not of this shape.
+    #[error("`{}` is not a contract", crate::contract::PATH)]
+    ContractText(#[source] serde_json::Error),
+    /// The contract was written for another init.
+    #[error("the contract has version {found}, and this init reads version {}", crate::contract::VERSION)]
+    ContractVersion {
+        /// The version it has.
+        found: u32,
+    },
+    /// A container that had to succeed did not.
+    #[error("{ending}")]
+    Container {
+        /// Its unit's position.
+        unit: usize,
+        /// What became of it.
+        ending: Ending,
+    },
+}
+
+impl BootError {
+    /// What a person can try.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Root(_) | Self::Signals(_) => "boot this image on a supported kernel (Linux 5.14 or later)",
+            Self::Mount { .. } => "use a kernel with this file system built in (proc, sysfs, devtmpfs, tmpfs, cgroup2)",
+            Self::ContractRead(_) | Self::ContractText(_) | Self::ContractVersion { .. } => {
+                "build the image again, with the `hullkit` this init came with"
+            }
+            Self::Container { ending: Ending::NotStarted(_), .. } => {
+                "see whether the image has the program, and whether the manifest grants what the error names"
+            }
+            Self::Container { .. } => {
+                "run the image elsewhere with the same command, or boot with `hullkit.on_failure=shell`"
+            }
+        }
+    }
+}
+
+/// Every step, in order.
+#[must_use]
+pub fn stages<S: Sys>() -> Vec<Stage<S>> {
+    vec![
+        ("root", early::root::enter),
+        ("mounts", early::mounts::mount),
+        ("console", early::console::open),
+        ("contract", early::contract::read),
+        ("modules", early::drivers::load),
+        ("name", early::name::set),
+        ("network", network_child::start),
+        ("buttons", buttons),
+        ("onboot", onboot::run),
+        ("services", services::start),
+        ("ready", ready),
+    ]
+}
+
+/// Boot, keep the services running, go down.
+pub fn run<S: Sys>(host: &mut Host<S>) {
+    for (name, stage) in stages() {
+        if host.asked.is_some() {
+            break;
+        }
+        if let Err(error) = stage(host) {
+            return failure::stop(host, name, &error);
+        }
+    }
+    services::supervise(host);
+    let power = host.asked.unwrap_or(crate::sys::Power::Off);
+    shutdown::run(host, power);
+}
+
+fn buttons<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
+    host.buttons = host.sys.buttons();
+    Ok(())
+}
+
+fn ready<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
+    host.say("ready");
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The kernel command line. In: its text. Out: [`Options`]. Pure.
+
+/// Longest command line that is looked at, in bytes; the kernels of both architectures stop at 2048.
+const LONGEST: usize = 64 << 10;
+
+/// What a boot that failed does after its failure screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// Switch off, after a wait that lets a person read.
+    #[default]
+    PowerOff,
+    /// Start again, after the same wait.
+    Reboot,
+    /// Stop, and leave the screen as it is.
+    Halt,
+    /// Open a shell on the console if the image has one.
+    Shell,
+}
+
+/// The words of the kernel command line that are ours: those that start with `hullkit.`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// `hullkit.on_failure=poweroff|reboot|halt|shell`.
+    pub on_failure: OnFailure,
+    /// Words of ours that mean nothing, to be named on the console.
+    pub unknown: Vec<String>,
+}
+
+/// Read the command line; the last of several equal words holds, and words of others are passed over.
+#[must_use]
+pub fn parse(text: &str) -> Options {
+    let mut options = Options::default();
+    let end = text.floor_char_boundary(LONGEST);
+    // After `--` the words belong to init, which the kernel passes as arguments; none are ours.
+    for word in text[..end].split_ascii_whitespace().take_while(|word| *word != "--") {
+        let Some(own) = word.strip_prefix("hullkit.") else { continue };
+        match own {
+            "on_failure=poweroff" => options.on_failure = OnFailure::PowerOff,
+            "on_failure=reboot" => options.on_failure = OnFailure::Reboot,
+            "on_failure=halt" => options.on_failure = OnFailure::Halt,
+            "on_failure=shell" => options.on_failure = OnFailure::Shell,
+            _ => options.unknown.push(word.to_owned()),
+        }
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_holds() {
+        let options = parse("quiet hullkit.on_failure=shell console=ttyS0 hullkit.on_failure=halt\n");
+        assert_eq!(options, Options { on_failure: OnFailure::Halt, unknown: vec![] });
+    }
+
+    #[test]
+    fn an_unknown_word_of_ours_is_kept_for_the_console() {
+        assert_eq!(parse("hullkit.on_failure=explode").unknown, ["hullkit.on_failure=explode"]);
+        assert_eq!(parse("hullkit").unknown, [""; 0]);
+    }
+
+    #[test]
+    fn words_after_the_dashes_are_not_ours() {
+        assert_eq!(parse("ro -- hullkit.on_failure=reboot"), Options::default());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The folder a container is started from, and the names derived from it.
+//!
+//! ```text
+//! /run/hullkit/containers/<section>/<name>/   config.json  rootfs/  tmp/upper/  tmp/work/
+//! /run/hullkit/state/<section>-<name>/        libcontainer's own
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{LinuxBuilder, Spec};
+use rustix::mount::UnmountFlags;
+
+use super::{Section, StartError};
+use crate::contract::Container;
+
+/// Where bundles lie, an absolute path.
+pub(super) const BUNDLES: &str = "/run/hullkit/containers";
+
+/// Where libcontainer keeps the state of what it started.
+pub(super) const STATE: &str = "/run/hullkit/state";
+
+/// A container's folder; its name is a single path component.
+#[derive(Debug)]
+pub struct Bundle {
+    section: Section,
+    name: String,
+    path: PathBuf,
+}
+
+impl Bundle {
+    /// Name a container's folder; nothing is created.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Name`]: the name is not a single path component.
+    pub fn new(section: Section, name: &str) -> Result<Self, StartError> {
+        let bad = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']);
+        if bad {
+            return Err(StartError::Name { name: name.to_owned() });
+        }
+        let path = Path::new(BUNDLES).join(section.name()).join(name);
+        Ok(Self { section, name: name.to_owned(), path })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The container's root, a mount point once prepared.
+    #[must_use]
+    pub fn rootfs(&self) -> PathBuf {
+        self.path.join("rootfs")
+    }
+
+    /// The mount point of the tmpfs that takes what a writable container writes.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+
+    /// The container's name for libcontainer, unique on the host.
+    pub(super) fn id(&self) -> String {
+        format!("{}-{}", self.section.name(), self.name)
+    }
+
+    /// Tell whether an earlier start has left a complete bundle: a restart keeps what the container wrote.
+    pub(super) fn is_prepared(&self) -> bool {
+        self.config().exists()
+    }
+
+    /// Remove what a start that failed half-way has left, and make the folders anew.
+    pub(super) fn clear(&self) -> Result<(), StartError> {
+        for target in [self.rootfs(), self.scratch()] {
+            // Most often there is nothing mounted.
+            let _ = rustix::mount::unmount(&target, UnmountFlags::DETACH);
+            fs::create_dir_all(&target).map_err(|cause| StartError::File { path: target, cause })?;
+        }
+        Ok(())
+    }
+
+    /// Write the OCI configuration; from then on the bundle counts as prepared.
+    pub(super) fn write_spec(&self, spec: &Spec) -> Result<(), StartError> {
+        let bytes = serde_json::to_vec(&with_cgroup(spec, self.section, &self.name)).map_err(StartError::Spec)?;
+        let path = self.config();
+        fs::write(&path, bytes).map_err(|cause| StartError::File { path, cause })
+    }
+
+    /// Remove libcontainer's state of an earlier run, which would otherwise refuse the name.
+    pub(super) fn forget_state(&self) -> Result<(), StartError> {
+        let path = Path::new(STATE).join(self.id());
+        match fs::remove_dir_all(&path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(StartError::File { path, cause }),
+            _ => Ok(()),
+        }
+    }
+
+    fn config(&self) -> PathBuf {
+        self.path.join("config.json")
+    }
+}
+
+/// Path of a container's cgroup below `/sys/fs/cgroup`, with a leading `/`.
+#[must_use]
+pub fn cgroup(section: Section, container: &Container) -> String {
+    let asked = container.spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
+    match asked {
+        Some(path) => Path::new("/").join(path).display().to_string(),
+        None => default_cgroup(section, &container.name),
+    }
+}
+
+/// Make the container's cgroup. libcontainer would, but takes offence if another container makes a parent at the same moment.
+pub(super) fn make_cgroup(section: Section, container: &Container) -> Result<(), StartError> {
+    let path = PathBuf::from(format!("/sys/fs/cgroup{}", cgroup(section, container)));
+    fs::create_dir_all(&path).map_err(|cause| StartError::File { path, cause })
+}
+
+fn default_cgroup(section: Section, name: &str) -> String {
+    format!("/hullkit/{}/{name}", section.name())
+}
+
+/// Give a container that names no cgroup one of its own.
+fn with_cgroup(spec: &Spec, section: Section, name: &str) -> Spec {
+    let mut spec = spec.clone();
+    let linux = spec.linux_mut().get_or_insert_with(|| LinuxBuilder::default().build().unwrap_or_default());
+    if linux.cgroups_path().is_none() {
+        linux.set_cgroups_path(Some(PathBuf::from(default_cgroup(section, name))));
+    }
+    spec
+}

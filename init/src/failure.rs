@@ -1,0 +1,92 @@
+//! A boot that failed. In: the error. Out: one screen that explains it, the same as one line of JSON, and then what the kernel
+//! command line asks for.
+
+use std::time::Duration;
+
+use crate::boot::BootError;
+use crate::cmdline::OnFailure;
+use crate::console::INIT;
+use crate::host::Host;
+use crate::shutdown;
+use crate::sys::{Power, Sys};
+
+/// Lines of the container's own output that are shown.
+const LAST_LINES: usize = 20;
+
+/// How long the screen stays before the machine goes down.
+const READING: Duration = Duration::from_secs(5);
+
+/// Explain, wait, and go down.
+pub fn stop<S: Sys>(host: &mut Host<S>, stage: &str, error: &BootError) {
+    for line in screen(host, stage, error) {
+        host.console.line(INIT, "", line.as_bytes());
+    }
+    shutdown::flush(host);
+    if host.options.on_failure == OnFailure::Shell {
+        match host.sys.shell() {
+            Ok(()) => {}
+            Err(cause) => host.say(&format!("no shell: {cause}")),
+        }
+    } else {
+        let deadline = host.sys.uptime() + READING;
+        while host.asked.is_none() && host.sys.uptime() < deadline {
+            host.turn(Some(deadline));
+        }
+    }
+    let power = host.asked.unwrap_or(match host.options.on_failure {
+        OnFailure::Reboot => Power::Reboot,
+        OnFailure::Halt => Power::Halt,
+        OnFailure::PowerOff | OnFailure::Shell => Power::Off,
+    });
+    shutdown::run(host, power);
+}
+
+/// The lines of the screen; the last is the JSON.
+fn screen<S: Sys>(host: &Host<S>, stage: &str, error: &BootError) -> Vec<String> {
+    let rule = "-".repeat(72);
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        causes.push(inner.to_string());
+        cause = inner.source();
+    }
+    let mut lines = vec![String::new(), rule.clone(), format!("hullkit: this host did not boot: stage `{stage}`")];
+    let mut log = Vec::new();
+    let (mut name, mut image) = (None, None);
+    if let BootError::Container { unit, .. } = error
+        && let Some(unit) = host.units.get(*unit)
+    {
+        name = Some(unit.name.clone());
+        image = host.contract.onboot.iter().find(|onboot| onboot.name == unit.name).map(|onboot| onboot.image.clone());
+        lines.push(format!("  container: {} (image {})", unit.name, image.as_deref().unwrap_or("unknown")));
+        let kept = unit.ring.lines();
+        let skip = kept.len().saturating_sub(LAST_LINES);
+        log.extend(kept.skip(skip).map(|line| String::from_utf8_lossy(&line.text).into_owned()));
+    }
+    lines.push(format!("  error:     {error}"));
+    lines.extend(causes.iter().map(|cause| format!("  caused by: {cause}")));
+    if !log.is_empty() {
+        lines.push(format!("  its last lines ({}):", log.len()));
+        lines.extend(log.iter().map(|line| format!("    {line}")));
+    }
+    lines.push(format!("  try:       {}", error.hint()));
+    lines.push(format!("  now:       {}", next(host.options.on_failure)));
+    lines.push(rule);
+    let report = serde_json::json!({
+        "hullkit": "boot failed", "stage": stage, "container": name, "image": image, "error": error.to_string(),
+        "causes": causes, "log": log, "hint": error.hint(),
+    });
+    lines.push(report.to_string());
+    lines
+}
+
+fn next(on_failure: OnFailure) -> &'static str {
+    match on_failure {
+        OnFailure::PowerOff => {
+            "powering off in 5 s; `hullkit.on_failure=shell|reboot|halt` on the kernel command line changes that"
+        }
+        OnFailure::Reboot => "rebooting in 5 s",
+        OnFailure::Halt => "halting in 5 s",
+        OnFailure::Shell => "a shell, if the image has `/bin/sh`; its end powers off",
+    }
+}

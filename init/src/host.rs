@@ -1,0 +1,325 @@
+//! PID 1's state and its event loop. In: what happens (signals, ends of processes, output, reports). Out: [`Unit`]s in the
+//! phase that this leads to. It decides nothing: stages look at the units after each turn and act.
+//!
+//! One thread, one `poll`. Nothing in it blocks: helpers start containers, the console is written as far as it takes, and a
+//! descriptor gives at most one chunk a turn, so that a container that floods gets its share and no more.
+
+mod unit;
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use unit::{Kind, Phase, Unit};
+
+use crate::button::Buttons;
+use crate::cmdline::Options;
+use crate::console::{Console, INIT};
+use crate::container::{Bundle, Section};
+use crate::contract::{Container, Contract};
+use crate::logs::Stream;
+use crate::network_child;
+use crate::services::backoff::Ending;
+use crate::sys::{Exit, Power, Started, Sys, Want};
+
+/// Chunks read from an output after its container has ended; more than a full pipe holds.
+const LAST_CHUNKS: usize = 16;
+
+/// PID 1.
+#[derive(Debug)]
+pub struct Host<S> {
+    /// The kernel.
+    pub sys: S,
+    /// From the kernel command line.
+    pub options: Options,
+    /// What this host is.
+    pub contract: Rc<Contract>,
+    /// Lines for people.
+    pub console: Console,
+    /// Power buttons.
+    pub buttons: Buttons,
+    /// Everything that was started; a unit's position is its name for the rest of the program.
+    pub units: Vec<Unit>,
+    /// Somebody wants the host to go down.
+    pub asked: Option<Power>,
+    /// The network child has said that the host is online.
+    pub online: bool,
+    /// What the network child waits for: interface or rule, and what it lacks.
+    pub waits_for: BTreeMap<String, String>,
+}
+
+/// What a ready descriptor belongs to.
+#[derive(Debug, Clone, Copy)]
+enum Token {
+    Console,
+    Buttons,
+    Report(usize),
+    Output(usize, Stream),
+}
+
+impl<S: Sys> Host<S> {
+    /// A host that knows nothing yet.
+    pub fn new(sys: S) -> Self {
+        Self {
+            sys,
+            options: Options::default(),
+            contract: Rc::default(),
+            console: Console::default(),
+            buttons: Buttons::default(),
+            units: Vec::new(),
+            asked: None,
+            online: false,
+            waits_for: BTreeMap::new(),
+        }
+    }
+
+    /// Show one line of init's own, with the kernel's uptime in front.
+    pub fn say(&mut self, text: &str) {
+        let now = self.sys.uptime();
+        let prefix = format!("[{:5}.{:03}] hullkit: ", now.as_secs(), now.subsec_millis());
+        self.console.line(INIT, &prefix, text.as_bytes());
+        self.console.write();
+    }
+
+    /// The contract's list for a section.
+    #[must_use]
+    pub fn list(contract: &Contract, section: Section) -> &[Container] {
+        match section {
+            Section::Onboot => &contract.onboot,
+            Section::Services => &contract.services,
+            Section::Onshutdown => &contract.onshutdown,
+        }
+    }
+
+    /// Add a unit that is not started yet. Out: its position.
+    pub fn add(&mut self, kind: Kind, name: &str) -> usize {
+        self.units.push(Unit::new(kind, name));
+        self.units.len() - 1
+    }
+
+    /// Start a unit; a failure to do so is its ending.
+    pub fn start(&mut self, position: usize) {
+        let contract = Rc::clone(&self.contract);
+        let since = self.sys.uptime();
+        let Some(unit) = self.units.get_mut(position) else { return };
+        let (started, phase): (_, fn(u32, Duration) -> Phase) = match unit.kind {
+            Kind::Network => (self.sys.role("network"), |pid, since| Phase::Running { pid, since }),
+            Kind::Container(section, index) => match Self::list(&contract, section).get(index) {
+                Some(container) => {
+                    (self.sys.start(section, container), |helper, since| Phase::Starting { helper, since })
+                }
+                None => return,
+            },
+        };
+        match started {
+            Ok(Started { pid, report, output }) => unit.attach(phase(pid, since), report, output),
+            Err(cause) => unit.phase = Phase::Ended(Ending::NotStarted(format!("no process for it: {cause}"))),
+        }
+    }
+
+    /// Wait for the next event, at most until `deadline` (an uptime), and take in everything that is there.
+    pub fn turn(&mut self, deadline: Option<Duration>) {
+        let timeout = deadline.map(|at| at.saturating_sub(self.sys.uptime()));
+        for token in self.wait(timeout) {
+            match token {
+                Token::Console => {
+                    self.console.write();
+                }
+                Token::Buttons => {
+                    if self.buttons.pressed() {
+                        self.ask(Power::Off, "power button");
+                    }
+                }
+                Token::Report(position) => self.read_report(position),
+                Token::Output(position, stream) => {
+                    self.read_output(position, stream);
+                }
+            }
+        }
+        for number in self.sys.signals() {
+            self.signal(number);
+        }
+        while let Some((pid, exit)) = self.sys.reap() {
+            self.ended(pid, exit);
+        }
+    }
+
+    /// Ask for the host to go down; the first to ask decides how.
+    pub fn ask(&mut self, power: Power, by: &str) {
+        if self.asked.is_none() {
+            self.asked = Some(power);
+            self.say(&format!("{by}: {}", power_word(power)));
+        }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Vec<Token> {
+        let mut fds: Vec<(BorrowedFd<'_>, Want)> = Vec::new();
+        let mut tokens = Vec::new();
+        if let Some(fd) = self.console.pending() {
+            fds.push((fd, Want::Write));
+            tokens.push(Token::Console);
+        }
+        for fd in self.buttons.fds() {
+            fds.push((fd, Want::Read));
+            tokens.push(Token::Buttons);
+        }
+        for (position, unit) in self.units.iter().enumerate() {
+            if let Some(fd) = &unit.report {
+                fds.push((fd.as_fd(), Want::Read));
+                tokens.push(Token::Report(position));
+            }
+            for stream in [Stream::Out, Stream::Err] {
+                if let Some(fd) = &unit.output[stream as usize] {
+                    fds.push((fd.as_fd(), Want::Read));
+                    tokens.push(Token::Output(position, stream));
+                }
+            }
+        }
+        let ready = self.sys.poll(&fds, timeout);
+        tokens.into_iter().zip(ready).filter_map(|(token, ready)| ready.then_some(token)).collect()
+    }
+
+    /// Busybox's words for PID 1, which LinuxKit's images use: USR1 halts, USR2 switches off, TERM and INT start again.
+    ///
+    /// # Source
+    ///
+    /// busybox, `init/halt.c` and `init/init.c`; SIGPWR from lxc and libvirt.
+    fn signal(&mut self, number: i32) {
+        match number {
+            libc::SIGUSR1 => self.ask(Power::Halt, "SIGUSR1"),
+            libc::SIGUSR2 => self.ask(Power::Off, "SIGUSR2"),
+            libc::SIGPWR => self.ask(Power::Off, "SIGPWR"),
+            libc::SIGTERM => self.ask(Power::Reboot, "SIGTERM"),
+            libc::SIGINT => self.ask(Power::Reboot, "Ctrl-Alt-Del"),
+            _ => {}
+        }
+    }
+
+    /// Take in the end of a process: a helper's, a container's, the network child's, or that of an orphan nobody knows.
+    ///
+    /// A container may end before its helper's report was read, and the two ends may be reaped in either order. So every report
+    /// is read before the process is looked up: it was written before the helper ended, and PID 1 becomes the container's
+    /// parent only then.
+    fn ended(&mut self, pid: u32, exit: Exit) {
+        for position in 0..self.units.len() {
+            self.read_report(position);
+        }
+        let Some(position) = self.units.iter().position(|unit| unit.is(pid)) else { return };
+        let unit = &mut self.units[position];
+        match unit.phase {
+            Phase::Starting { helper, since } if helper == pid => match unit.verdict(exit) {
+                Ok(pid) => unit.phase = Phase::Running { pid, since },
+                Err(error) => self.close(position, Ending::NotStarted(error)),
+            },
+            Phase::Early { helper, pid: container, exit: first, since } if helper == pid => {
+                unit.phase = Phase::Running { pid: container, since };
+                self.close(position, Ending::Ended(first));
+            }
+            Phase::Starting { helper, since } => unit.phase = Phase::Early { helper, pid, exit, since },
+            _ => self.close(position, Ending::Ended(exit)),
+        }
+    }
+
+    /// A unit is over: nothing of it stays running, its last words are read, its mounts go unless it may come back.
+    fn close(&mut self, position: usize, ending: Ending) {
+        self.kill_group(position);
+        for stream in [Stream::Out, Stream::Err] {
+            let mut chunks = 0;
+            while chunks < LAST_CHUNKS && self.read_output(position, stream) {
+                chunks += 1;
+            }
+        }
+        let now = millis(self.sys.uptime());
+        let unit = &mut self.units[position];
+        let (console, prefix) = (&mut self.console, unit.prefix());
+        unit.ring.finish(now, |line| {
+            console.line(position + 1, &prefix, &line.text);
+        });
+        unit.ran = match unit.phase {
+            Phase::Running { since, .. } => self.sys.uptime().saturating_sub(since),
+            _ => Duration::ZERO,
+        };
+        unit.output = [None, None];
+        unit.report = None;
+        unit.phase = Phase::Ended(ending);
+        if let Kind::Container(section @ (Section::Onboot | Section::Onshutdown), _) = unit.kind
+            && let Ok(bundle) = Bundle::new(section, &unit.name)
+        {
+            for target in [bundle.rootfs(), bundle.scratch()] {
+                // A read-only container has no second mount, and one that was not started may have none.
+                let _ = self.sys.detach(&target.display().to_string());
+            }
+        }
+    }
+
+    /// Kill every process of a container, children that left its process tree included.
+    pub fn kill_group(&mut self, position: usize) {
+        let groups: BTreeMap<usize, String> =
+            (0..self.units.len()).filter_map(|other| self.cgroup(other).map(|group| (other, group))).collect();
+        let Some(own) = groups.get(&position) else { return };
+        // A manifest may put several containers below one cgroup; the others must live.
+        let shared = groups.iter().any(|(other, group)| {
+            *other != position && self.units[*other].is_alive() && group.starts_with(own.as_str())
+        });
+        if !shared {
+            // Without a cgroup there is nothing to kill.
+            let _ = self.sys.write(&format!("/sys/fs/cgroup{own}/cgroup.kill"), b"1");
+        }
+    }
+
+    fn cgroup(&self, position: usize) -> Option<String> {
+        let unit = self.units.get(position)?;
+        let Kind::Container(section, index) = unit.kind else { return None };
+        let container = Self::list(&self.contract, section).get(index)?;
+        let path = crate::container::cgroup(section, container);
+        (path.len() > 1 && !path.split('/').any(|part| part == "..")).then_some(path)
+    }
+
+    fn read_report(&mut self, position: usize) {
+        let Some(unit) = self.units.get_mut(position) else { return };
+        unit.read_report();
+        let lines = if unit.kind == Kind::Network { unit.take_lines() } else { Vec::new() };
+        for line in lines {
+            network_child::hear(self, &line);
+        }
+    }
+
+    /// Read one chunk of output. Out: whether there may be more.
+    fn read_output(&mut self, position: usize, stream: Stream) -> bool {
+        let now = millis(self.sys.uptime());
+        let Some(unit) = self.units.get_mut(position) else { return false };
+        let Some(fd) = &unit.output[stream as usize] else { return false };
+        let bytes = match crate::sys::read_some(fd) {
+            Ok(bytes) => bytes,
+            Err(cause) if cause.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Err(_) => Vec::new(),
+        };
+        if bytes.is_empty() {
+            unit.output[stream as usize] = None;
+            return false;
+        }
+        let (console, prefix) = (&mut self.console, unit.prefix());
+        unit.ring.push(now, stream, &bytes, |line| {
+            console.line(position + 1, &prefix, &line.text);
+        });
+        self.console.write();
+        true
+    }
+}
+
+/// Whole milliseconds of an uptime.
+#[must_use]
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What going down is called.
+#[must_use]
+pub fn power_word(power: Power) -> &'static str {
+    match power {
+        Power::Off => "powering off",
+        Power::Reboot => "rebooting",
+        Power::Halt => "halting",
+    }
+}

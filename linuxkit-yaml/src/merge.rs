@@ -1,0 +1,116 @@
+//! Several manifests into one, left to right: later files add to lists and override single values.
+//!
+//! | section | rule |
+//! |---|---|
+//! | `kernel.image`, `.cmdline`, `.binary` | the last that is not empty |
+//! | `kernel.tar`, `.ucode` | the last that is given, empty or not |
+//! | `init`, `onboot`, `onshutdown`, `services`, `files` | one list after the other; service names stay unique |
+//! | `volumes` | one list after the other; a volume may be repeated word for word, but not with another content |
+//! | `trust`, `hostname` | the last that is given |
+//! | `network` | by rule name: a later rule replaces an earlier one in its place, new ones follow |
+//! | `modules.include`, `.load` | one list after the other |
+//! | `sysctl` | by key, the last wins |
+//!
+//! Merging is associative. It differs from LinuxKit in volumes: there only those of the last file could be bound, so that people
+//! repeat them, and two different volumes of one name go unnoticed.
+
+use crate::check::{Report, first_at, services};
+use crate::error::ManifestError;
+use crate::kernel::Kernel;
+use crate::manifest::Manifest;
+use crate::modules::Modules;
+use crate::network::Network;
+use crate::span::Spanned;
+use crate::volume::Volume;
+
+/// Merge manifests, left to right.
+///
+/// In: manifests from [`crate::parse`]. Out: one manifest; every position still names the file it came from. Without any
+/// input the result is the empty manifest.
+///
+/// # Errors
+///
+/// [`ManifestError`] if two services have one name, or two volumes one name and not one content.
+pub fn merge(manifests: impl IntoIterator<Item = Manifest>) -> Result<Manifest, ManifestError> {
+    let mut inputs = manifests.into_iter();
+    let mut merged = inputs.next().unwrap_or_default();
+    let mut problems = Vec::new();
+    for later in inputs {
+        merged.sources.append(later.sources);
+        let mut report = Report { sources: &merged.sources, problems: &mut problems };
+        merged.kernel = either(merged.kernel, later.kernel, kernel);
+        merged.init = either(merged.init, later.init, concatenate);
+        merged.onboot.extend(later.onboot);
+        merged.onshutdown.extend(later.onshutdown);
+        merged.services.extend(later.services);
+        volumes(&mut merged.volumes, later.volumes, &mut report);
+        merged.files.extend(later.files);
+        merged.trust = later.trust.or(merged.trust);
+        merged.hostname = later.hostname.or(merged.hostname);
+        merged.network = either(merged.network, later.network, network);
+        merged.modules = either(merged.modules, later.modules, modules);
+        for (key, value) in later.sysctl {
+            // The key as well, so that its position is that of the value.
+            merged.sysctl.remove(&key);
+            merged.sysctl.insert(key, value);
+        }
+    }
+    services(&merged, &mut Report { sources: &merged.sources, problems: &mut problems });
+    if problems.is_empty() { Ok(merged) } else { Err(ManifestError { diagnostics: problems }) }
+}
+
+fn either<T>(first: Option<T>, later: Option<T>, both: impl FnOnce(T, T) -> T) -> Option<T> {
+    match (first, later) {
+        (Some(first), Some(later)) => Some(both(first, later)),
+        (first, later) => first.or(later),
+    }
+}
+
+fn concatenate<T>(mut first: Vec<T>, later: Vec<T>) -> Vec<T> {
+    first.extend(later);
+    first
+}
+
+fn kernel(first: Kernel, later: Kernel) -> Kernel {
+    Kernel {
+        image: later.image.or(first.image),
+        cmdline: last_with_text(first.cmdline, later.cmdline),
+        binary: last_with_text(first.binary, later.binary),
+        tar: later.tar.or(first.tar),
+        ucode: later.ucode.or(first.ucode),
+    }
+}
+
+fn last_with_text(first: Option<Spanned<String>>, later: Option<Spanned<String>>) -> Option<Spanned<String>> {
+    match later {
+        Some(later) if !later.is_empty() || first.is_none() => Some(later),
+        _ => first,
+    }
+}
+
+fn volumes(merged: &mut Vec<Volume>, later: Vec<Volume>, report: &mut Report<'_>) {
+    for volume in later {
+        match merged.iter().find(|known| known.name == volume.name) {
+            None => merged.push(volume),
+            Some(known) if *known == volume => (),
+            Some(known) => {
+                let first = first_at(&known.name.at, &volume.name.at);
+                report.say(&volume.name.at, format!("volume `{}` is another one in {first}", volume.name));
+            }
+        }
+    }
+}
+
+fn network(mut first: Network, later: Network) -> Network {
+    for (name, rule) in later.rules {
+        match first.rules.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => *known = (name, rule),
+            None => first.rules.push((name, rule)),
+        }
+    }
+    first
+}
+
+fn modules(first: Modules, later: Modules) -> Modules {
+    Modules { include: either(first.include, later.include, concatenate), load: concatenate(first.load, later.load) }
+}

@@ -1,0 +1,144 @@
+//! A case that is a boot: build, start, watch, ask, act, and look at the end.
+
+use std::env;
+use std::fs::{self, File};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow, bail, ensure};
+
+use crate::case::{Action, Case, Ends};
+use crate::place::{self, Place};
+use crate::probe;
+use hullkit::platform::Arch;
+use hullkit::vm::{Accelerator, Launcher, Machine, Outcome, Protocol, Publish, Tools, Vm, find_qemu, with_console};
+
+/// Lines of the console shown when a case fails.
+const SHOWN: usize = 60;
+
+/// Build the case's manifest, boot it, and check all that it says.
+///
+/// The whole console is kept in `work/console.log`.
+///
+/// # Errors
+///
+/// What did not happen, with the end of the console.
+pub fn check(case: &Case, arch: Arch, place: &Place, work: &Path) -> anyhow::Result<()> {
+    let out = work.join("out");
+    place::empty(&out)?;
+    let name = place.build(&case.folder.join("host.yml"), arch, &out)?;
+    let machine = machine(case, arch, &name)?;
+    let log = work.join("console.log");
+    let vm = start(&machine, &log)?;
+    let watched = watch(case, &vm).and_then(|()| silence(case, &log));
+    watched.map_err(|error| {
+        let tail: String = vm.console().tail(SHOWN).iter().map(|line| format!("\n    {}", line.text)).collect();
+        anyhow!("{error:#}\n  the console's last lines, all of it in `{}`:{tail}", log.display())
+    })
+}
+
+/// Describe the machine that boots the files of a NAME.
+///
+/// # Errors
+///
+/// There is no command line, or the case's memory is none.
+pub fn machine(case: &Case, arch: Arch, name: &Path) -> anyhow::Result<Machine> {
+    let file = |suffix: &str| {
+        let mut path = name.as_os_str().to_owned();
+        path.push(suffix);
+        std::path::PathBuf::from(path)
+    };
+    let cmdline = fs::read_to_string(file("-cmdline")).context("the build left no command line")?;
+    let ports = case.http.iter().map(|http| http.port).chain(case.tcp.iter().map(|tcp| tcp.port));
+    Ok(Machine {
+        arch,
+        memory: case.mem.parse()?,
+        cpus: NonZeroU16::MIN,
+        kernel: file("-kernel"),
+        initrd: Some(file("-initrd.img")),
+        cmdline: with_console(arch, &cmdline),
+        publish: ports.map(|guest| Publish { host: 0, guest, protocol: Protocol::Tcp }).collect(),
+        extra: Vec::new(),
+    })
+}
+
+/// Start a machine under emulation, its console kept in a file.
+///
+/// # Errors
+///
+/// There is no QEMU, or it does not start.
+pub fn start(machine: &Machine, log: &Path) -> anyhow::Result<Vm> {
+    let qemu = find_qemu(machine.arch, &env::var_os("PATH").unwrap_or_default())?;
+    let tools = Tools { qemu, launcher: Launcher::this_program(), accelerator: Accelerator::Tcg };
+    let log = File::create(log).with_context(|| format!("could not create `{}`", log.display()))?;
+    Ok(Vm::start(machine, &tools, vec![Box::new(log)])?)
+}
+
+fn watch(case: &Case, vm: &Vm) -> anyhow::Result<()> {
+    let deadline = Instant::now() + case.timeout();
+    let mut seen = 0;
+    lines(vm, &case.expect, &mut seen, deadline)?;
+    for text in &case.shows {
+        lines(vm, std::slice::from_ref(text), &mut 0, deadline)?;
+    }
+    if let Some(page) = &case.http {
+        let port = host_port(vm, page.port)?;
+        probe::until(deadline, || probe::http(port, page)).context("the page could not be fetched")?;
+    }
+    if let Some(tcp) = &case.tcp {
+        let port = host_port(vm, tcp.port)?;
+        let ask = || probe::tcp(port, tcp.send.as_bytes(), &tcp.contains);
+        probe::until(deadline, ask).context("the service did not answer")?;
+    }
+    match case.action {
+        Some(Action::PowerButton) => vm.press_power_button()?,
+        None => {}
+    }
+    lines(vm, &case.then, &mut seen, deadline)?;
+    end(case.ends, vm, deadline)
+}
+
+fn lines(vm: &Vm, wanted: &[String], seen: &mut u64, deadline: Instant) -> anyhow::Result<()> {
+    for text in wanted {
+        let found = vm.console().wait_for(seen, |line| line.contains(text), deadline);
+        found.with_context(|| format!("the console never showed `{text}`"))?;
+    }
+    Ok(())
+}
+
+fn host_port(vm: &Vm, guest: u16) -> anyhow::Result<u16> {
+    let found = vm.ports().iter().find(|port| port.guest == guest && port.host != 0);
+    found.map(|port| port.host).with_context(|| format!("port {guest} of the guest is not published"))
+}
+
+fn end(ends: Ends, vm: &Vm, deadline: Instant) -> anyhow::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let outcome = match ends {
+        Ends::Running => match vm.ended_within(std::time::Duration::ZERO) {
+            None => {
+                let _ = vm.stop();
+                return Ok(());
+            }
+            Some(outcome) => outcome,
+        },
+        _ => vm.wait(Some(left)),
+    };
+    if let Outcome::QemuFailed { stderr } = &outcome {
+        bail!("QEMU failed: {stderr}");
+    }
+    ensure!(ends.is(&outcome), "the machine ended as {outcome:?}, not as {ends:?}");
+    Ok(())
+}
+
+/// Make sure that the console never showed what it must not show.
+fn silence(case: &Case, log: &Path) -> anyhow::Result<()> {
+    let console = fs::read(log).context("the console was not kept")?;
+    let console = String::from_utf8_lossy(&console);
+    for text in &case.never {
+        if let Some(line) = console.lines().find(|line| line.contains(text)) {
+            bail!("the console showed `{line}`");
+        }
+    }
+    Ok(())
+}

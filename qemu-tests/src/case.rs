@@ -1,0 +1,229 @@
+//! `case.yml`: what a case does and what must come of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+
+use hullkit::platform::Arch;
+use hullkit::vm::Outcome;
+
+/// One case.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What is shown to work, in a sentence.
+    pub about: String,
+    /// Architectures it runs on.
+    #[serde(default = "every_arch")]
+    pub arch: Vec<Arch>,
+    /// RAM of the guest, as `--mem` takes it.
+    #[serde(default = "default_memory")]
+    pub mem: String,
+    /// Texts that console lines must contain, in this order.
+    #[serde(default)]
+    pub expect: Vec<String>,
+    /// Texts that console lines must contain, in whatever order.
+    #[serde(default)]
+    pub shows: Vec<String>,
+    /// Texts that no console line may contain.
+    #[serde(default)]
+    pub never: Vec<String>,
+    /// A page that a service of the guest must answer with, after the lines.
+    pub http: Option<Http>,
+    /// Bytes that a service of the guest must answer with, after the lines.
+    pub tcp: Option<Tcp>,
+    /// What is done to the machine after that.
+    pub action: Option<Action>,
+    /// Texts that console lines must contain after the action, in this order.
+    #[serde(default)]
+    pub then: Vec<String>,
+    /// How it ends.
+    #[serde(default)]
+    pub ends: Ends,
+    /// Seconds that the whole boot may take.
+    #[serde(default = "default_timeout")]
+    pub timeout: u64,
+    /// Instead of a boot: a command that must end in a certain way.
+    pub command: Option<Command>,
+    /// The case's folder.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// An HTTP request and what its answer must contain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// The guest's port.
+    pub port: u16,
+    /// Path and query.
+    #[serde(default = "root")]
+    pub path: String,
+    /// Text of the answer's body.
+    pub contains: String,
+}
+
+/// Bytes to send to a port, and what the answer must contain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tcp {
+    /// The guest's port.
+    pub port: u16,
+    /// What is sent once the connection is open.
+    pub send: String,
+    /// What must come back.
+    pub contains: String,
+}
+
+/// Something done to a running machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Press the power button.
+    PowerButton,
+}
+
+/// How a machine's run must end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ends {
+    /// It is still there when all else was seen, and is ended.
+    #[default]
+    Running,
+    /// It powers itself off.
+    PoweredOff,
+    /// It resets itself.
+    Rebooted,
+    /// Its kernel panics.
+    Panicked,
+    /// It is still there when its time is over.
+    TimedOut,
+}
+
+impl Ends {
+    /// Tell whether an outcome is the one that was meant; [`Ends::Running`] is no outcome.
+    #[must_use]
+    pub fn is(self, outcome: &Outcome) -> bool {
+        matches!(
+            (self, outcome),
+            (Self::PoweredOff, Outcome::PoweredOff)
+                | (Self::Rebooted, Outcome::Rebooted)
+                | (Self::Panicked, Outcome::Panicked { .. })
+                | (Self::TimedOut, Outcome::TimedOut)
+        )
+    }
+}
+
+/// A command of `hullkit` on the case's manifest, and how it must end.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Which.
+    #[serde(default)]
+    pub verb: Verb,
+    /// Arguments after the manifest.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Its exit code.
+    pub exit: i32,
+    /// Texts that its standard error must contain.
+    #[serde(default)]
+    pub stderr: Vec<String>,
+    /// Texts that neither of its outputs may contain.
+    #[serde(default)]
+    pub never: Vec<String>,
+}
+
+/// A command of `hullkit` that takes a manifest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// `hullkit build`; it must leave no file when it fails.
+    #[default]
+    Build,
+    /// `hullkit plan`.
+    Plan,
+    /// `hullkit run`.
+    Run,
+}
+
+fn every_arch() -> Vec<Arch> {
+    Arch::ALL.to_vec()
+}
+
+fn default_memory() -> String {
+    "256".to_owned()
+}
+
+fn default_timeout() -> u64 {
+    120
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+impl Case {
+    /// Read the case in a folder.
+    ///
+    /// # Errors
+    ///
+    /// There is no `case.yml`, or it says something that means nothing.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join("case.yml");
+        let text = fs::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+        let parsed: Result<Self, _> = serde_saphyr::from_str(&text);
+        let case = parsed.with_context(|| format!("`{}` is not a case", path.display()))?;
+        ensure!(!case.arch.is_empty(), "`{}` runs on no architecture", path.display());
+        Ok(Self { folder: folder.to_owned(), ..case })
+    }
+
+    /// Read every case below a folder, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Case::read`], or the folder cannot be listed.
+    pub fn read_all(folder: &Path) -> anyhow::Result<Vec<Self>> {
+        #[expect(clippy::disallowed_methods, reason = "sorted below")]
+        let listing = fs::read_dir(folder).with_context(|| format!("could not list `{}`", folder.display()))?;
+        let mut folders = listing.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+        folders.sort();
+        folders.iter().filter(|path| path.is_dir()).map(|path| Self::read(path)).collect()
+    }
+
+    /// Name the test: `vm_` and the folder's name, with `_` for `-`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let folder = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        format!("vm_{}", folder.replace('-', "_"))
+    }
+
+    /// Tell how long the boot may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_in_the_tree_is_one() {
+        let cases = Case::read_all(Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").as_path()).expect("cases");
+        assert!(cases.len() > 10, "{}", cases.len());
+        for case in cases {
+            assert!(case.folder.join("host.yml").is_file(), "{}", case.folder.display());
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_no_case() {
+        let parsed: Result<Case, _> = serde_saphyr::from_str("about: x\nexpects: [a]\n");
+        assert!(parsed.expect_err("a misspelt key").to_string().contains("expects"));
+    }
+}

@@ -1,0 +1,104 @@
+//! Where things are: the program under test, its image store, the folder for what tests leave behind.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, bail};
+
+use crate::case::Case;
+use hullkit::platform::Arch;
+
+/// Where things are.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The `hullkit` program.
+    pub hullkit: PathBuf,
+    /// The store with the images of `examples/images`.
+    pub cache: PathBuf,
+    /// Cargo's target folder.
+    pub target: PathBuf,
+}
+
+impl Place {
+    /// Find everything from the environment (`HULLKIT_BIN`, `HULLKIT_TEST_CACHE`) and the place of the running test.
+    ///
+    /// # Errors
+    ///
+    /// The test does not run from Cargo's target folder, and nothing says where the program is.
+    pub fn find() -> anyhow::Result<Self> {
+        let test = env::current_exe().context("could not tell which program this is")?;
+        // target/PROFILE/deps/cases-HASH, or target/PROFILE/bench
+        let profile = test.ancestors().skip(1).find(|folder| folder.file_name() != Some(OsStr::new("deps")));
+        let profile = profile.context("this program lies in no folder")?;
+        let target = profile.parent().context("the target folder has no place")?;
+        let from = |name: &str, default: PathBuf| env::var_os(name).map_or(default, PathBuf::from);
+        Ok(Self {
+            hullkit: from("HULLKIT_BIN", profile.join("hullkit")),
+            cache: from("HULLKIT_TEST_CACHE", target.join("test-cache")),
+            target: target.to_owned(),
+        })
+    }
+
+    /// Make an empty folder for what a case leaves behind.
+    ///
+    /// # Errors
+    ///
+    /// What the system said.
+    pub fn work(&self, case: &Case, arch: Arch) -> anyhow::Result<PathBuf> {
+        let folder = self.target.join("qemu-tests").join(format!("{}-{arch}", case.name()));
+        empty(&folder)?;
+        Ok(folder)
+    }
+
+    /// Run `hullkit` in a folder to its end, with the store of the tests.
+    ///
+    /// # Errors
+    ///
+    /// It could not be started.
+    pub fn hullkit(&self, folder: &Path, args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Output> {
+        let mut command = Command::new(&self.hullkit);
+        command.current_dir(folder).args(args).env("HULLKIT_CACHE", &self.cache).env_remove("RUST_BACKTRACE");
+        command.output().with_context(|| format!("could not run `{}`; `cargo build` makes it", self.hullkit.display()))
+    }
+
+    /// Build a manifest into kernel, initrd and command line.
+    ///
+    /// Out: the path to which `-kernel`, `-initrd.img` and `-cmdline` are appended.
+    ///
+    /// # Errors
+    ///
+    /// The build failed; the error has what it printed.
+    pub fn build(&self, manifest: &Path, arch: Arch, into: &Path) -> anyhow::Result<PathBuf> {
+        let output = self.hullkit(into, build_args(manifest, arch, into))?;
+        if !output.status.success() {
+            bail!("`hullkit build` ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(into.join(manifest.file_stem().unwrap_or_default()))
+    }
+}
+
+/// Say how a manifest is built.
+#[must_use]
+pub fn build_args(manifest: &Path, arch: Arch, into: &Path) -> Vec<OsString> {
+    let words = ["--format", "kernel+initrd", "--arch", arch.name(), "--dir"];
+    let mut args = vec![OsString::from("build"), manifest.into()];
+    args.extend(words.map(OsString::from));
+    args.push(into.into());
+    args
+}
+
+/// Make a folder that is empty.
+///
+/// # Errors
+///
+/// What the system said.
+pub fn empty(folder: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => fs::create_dir_all(folder),
+    }
+    .with_context(|| format!("could not make an empty folder `{}`", folder.display()))
+}
