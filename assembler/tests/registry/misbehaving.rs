@@ -164,3 +164,26 @@ fn a_token_that_is_none_is_refused() {
     let (error, _) = Client::new().refused(&server.name("image:1"));
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "its token is malformed");
 }
+
+#[test]
+fn an_endless_manifest_is_not_read_to_its_end() {
+    let server = Server::start(|request, _| match request.path.contains("/manifests/") {
+        true => Reply { announced: Some(usize::MAX >> 1), ..Reply::new(200, &vec![b' '; 9 << 20]) },
+        false => Reply::new(200, b"{}"),
+    });
+    let (error, _) = Client::new().refused(&server.name("image:1"));
+    assert!(error.to_string().ends_with("its manifest is longer than 8388608 bytes"), "{error}");
+}
+
+#[test]
+fn a_registry_that_says_when_to_come_back_is_asked_then() {
+    let server = Server::start(|request, before| match request.path.contains("/manifests/") {
+        true if before == 0 => Reply::new(429, b"{}").header("Retry-After", "1"),
+        true => Reply::new(404, b"{}"),
+        false => Reply::new(200, b"{}"),
+    });
+    let start = Instant::now();
+    let (error, _) = Client::new().refused(&server.name("image:1"));
+    assert!(matches!(error, PullError::Absent { .. }), "{error:?}");
+    assert!((900..2000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+}
