@@ -70,6 +70,7 @@ pub struct Container {
     /// Bind-mount the image read-only instead of giving the container a writable overlay.
     pub readonly: bool,
     /// OCI runtime configuration. `root.path` is `rootfs`, relative to the bundle that init makes.
+    #[serde(serialize_with = "in_order")]
     pub spec: Spec,
     /// What init does around the container, from the manifest's `runtime`.
     #[serde(default, skip_serializing_if = "Runtime::is_empty")]
@@ -77,6 +78,20 @@ pub struct Container {
     /// When a stopped service is started again; means nothing for `onboot` and `onshutdown`.
     #[serde(default)]
     pub restart: Restart,
+}
+
+/// Write a runtime configuration so that equal ones give equal bytes: its type keeps maps and capability sets hashed, in an
+/// order that changes with every run.
+fn in_order<S: serde::Serializer>(spec: &Spec, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut value = serde_json::to_value(spec).map_err(serde::ser::Error::custom)?;
+    value.sort_all_objects();
+    let sets = value.pointer_mut("/process/capabilities").and_then(serde_json::Value::as_object_mut);
+    for set in sets.into_iter().flat_map(serde_json::Map::values_mut) {
+        if let Some(names) = set.as_array_mut() {
+            names.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
+        }
+    }
+    value.serialize(serializer)
 }
 
 /// Things done on the host before a container starts (LinuxKit's `runtime` section).
@@ -234,4 +249,36 @@ pub struct Module {
     /// Positions in [`ModuleIndex::modules`] of all that must be loaded first, in load order, transitive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use oci_spec::runtime::{Capability, LinuxCapabilitiesBuilder, ProcessBuilder, SpecBuilder};
+
+    use super::*;
+
+    #[test]
+    fn equal_contracts_are_equal_bytes_whatever_their_hash_order() {
+        let container = |names: &[Capability]| {
+            let set: oci_spec::runtime::Capabilities = names.iter().copied().collect();
+            let capabilities = LinuxCapabilitiesBuilder::default().bounding(set).build().unwrap();
+            let process = ProcessBuilder::default().capabilities(capabilities).build().unwrap();
+            Container {
+                name: "web".into(),
+                image: "web".into(),
+                lower: "/images/x/rootfs".into(),
+                readonly: false,
+                spec: SpecBuilder::default().process(process).build().unwrap(),
+                runtime: Runtime::default(),
+                restart: Restart::Always,
+            }
+        };
+        let names = [Capability::Chown, Capability::Kill, Capability::Setuid, Capability::Bpf, Capability::NetRaw];
+        let mut backwards = names;
+        backwards.reverse();
+        let bytes = |names: &[Capability]| serde_json::to_string(&container(names)).unwrap();
+        assert!((0..8).all(|_| bytes(&names) == bytes(&backwards)));
+        let read: Container = serde_json::from_str(&bytes(&names)).unwrap();
+        assert_eq!(read, container(&names));
+    }
 }

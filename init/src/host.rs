@@ -19,6 +19,7 @@ use crate::console::{Console, INIT};
 use crate::container::{Bundle, Section};
 use crate::contract::{Container, Contract};
 use crate::logs::Stream;
+use crate::network_child;
 use crate::services::backoff::Ending;
 use crate::sys::{Exit, Power, Started, Sys, Want};
 
@@ -44,6 +45,8 @@ pub struct Host<S> {
     pub asked: Option<Power>,
     /// The network child has said that the host is online.
     pub online: bool,
+    /// What the network child waits for: interface or rule, and what it lacks.
+    pub waits_for: BTreeMap<String, String>,
 }
 
 /// What a ready descriptor belongs to.
@@ -67,6 +70,7 @@ impl<S: Sys> Host<S> {
             units: Vec::new(),
             asked: None,
             online: false,
+            waits_for: BTreeMap::new(),
         }
     }
 
@@ -275,8 +279,9 @@ impl<S: Sys> Host<S> {
     fn read_report(&mut self, position: usize) {
         let Some(unit) = self.units.get_mut(position) else { return };
         unit.read_report();
-        if unit.kind == Kind::Network && !self.online && unit.says_online() {
-            self.online = true;
+        let lines = if unit.kind == Kind::Network { unit.take_lines() } else { Vec::new() };
+        for line in lines {
+            network_child::hear(self, &line);
         }
     }
 

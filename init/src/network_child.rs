@@ -1,6 +1,10 @@
 //! The child that sets up the network and keeps it up. PID 1 runs no protocol itself.
+//!
+//! In: one JSON line from the child for every change that matters. Out: a line on the console, and whether the host is online.
 
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use crate::boot::BootError;
 use crate::host::{Host, Kind};
@@ -10,12 +14,70 @@ use crate::sys::Sys;
 /// How long a boot waits for the network.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the child says, as far as PID 1 uses it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Said {
+    /// Every rule that asks for an address has one.
+    Online {
+        /// The interface that came last.
+        interface: String,
+        /// Its addresses.
+        #[serde(default)]
+        addresses: Vec<String>,
+    },
+    /// Something is missing.
+    Waiting {
+        /// The interface, or the rule's name.
+        interface: String,
+        /// What is missing.
+        r#for: String,
+    },
+    /// An address was lost.
+    Lost {
+        /// The interface.
+        interface: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something did not work.
+    Error {
+        /// The interface.
+        interface: String,
+        /// What, and why.
+        error: String,
+    },
+    /// What PID 1 has no use for.
+    #[serde(other)]
+    Other,
+}
+
+/// Take in one line of the child.
+pub fn hear<S: Sys>(host: &mut Host<S>, line: &[u8]) {
+    match serde_json::from_slice(line) {
+        Ok(Said::Online { interface, addresses }) => {
+            host.online = true;
+            host.waits_for.clear();
+            host.say(&format!("network: {interface} {}", addresses.join(" ")));
+        }
+        Ok(Said::Waiting { interface, r#for }) => {
+            host.waits_for.insert(interface, r#for);
+        }
+        Ok(Said::Lost { interface, reason }) => host.say(&format!("network: {interface} lost its address: {reason}")),
+        Ok(Said::Error { interface, error }) => host.say(&format!("network: {interface}: {error}")),
+        Ok(Said::Other) | Err(_) => {}
+    }
+}
+
 /// Start the child, and wait for its word that the host is online. A boot goes on without.
 ///
 /// # Errors
 ///
 /// None; the signature is that of a stage.
 pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
+    if let Err(cause) = host.sys.loopback() {
+        host.say(&format!("network: the loopback interface stays off: {cause}"));
+    }
     if host.contract.network.is_empty() {
         return Ok(());
     }
@@ -28,7 +90,13 @@ pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     }
     if !host.online && host.asked.is_none() {
         let rules: Vec<String> = host.contract.network.iter().map(|rule| format!("`{}`", rule.id)).collect();
-        host.say(&format!("no network after {} s, going on without; rules: {}", PATIENCE.as_secs(), rules.join(", ")));
+        let waits = host.waits_for.iter().map(|(who, what)| format!("; {who} waits for {what}"));
+        let waits: String = waits.collect();
+        let patience = PATIENCE.as_secs();
+        host.say(&format!(
+            "network: not online after {patience} s, going on without (rules {}{waits})",
+            rules.join(", ")
+        ));
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::net::addr::SocketAddrStorage;
+use rustix::net::{AddressFamily, SocketAddrAny};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
 use rustix::system::RebootCommand;
@@ -129,8 +131,8 @@ pub trait Sys {
     fn read(&mut self, path: &str) -> io::Result<Vec<u8>>;
     /// Write to a file that exists, in one call.
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
-    /// Remove an empty directory.
-    fn rmdir(&mut self, path: &str) -> io::Result<()>;
+    /// Switch the loopback interface on; the kernel then gives it its addresses.
+    fn loopback(&mut self) -> io::Result<()>;
     /// Load these kernel modules and the drivers of every device (see [`crate::early::modules`]).
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError>;
     /// Set the host's name.
@@ -230,8 +232,8 @@ impl Sys for Linux {
         if written == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    fn rmdir(&mut self, path: &str) -> io::Result<()> {
-        Ok(rustix::fs::rmdir(path)?)
+    fn loopback(&mut self) -> io::Result<()> {
+        switch_on(b"lo\0")
     }
 
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
@@ -497,6 +499,24 @@ pub fn pause_for(time: Duration) {
     std::thread::sleep(time);
 }
 
+/// Switch a network interface on. In: its name, with a zero byte at the end.
+fn switch_on(name: &[u8]) -> io::Result<()> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    // SAFETY: `ifreq` is plain data, and all zeros is one of its values.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed() as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = IFF_UP;
+    // SAFETY: SIOCSIFFLAGS reads one `ifreq`, which outlives the call.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `IFF_UP` of linux/if.h, in the width of the request's field.
+const IFF_UP: libc::c_short = 1;
+
 /// Bytes that the terminal on standard output has taken and not sent.
 fn unsent() -> i32 {
     let mut count = 0;
@@ -591,4 +611,20 @@ fn leave() -> ! {
 fn send(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is passed.
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Address of a packet socket: one interface, one Ethernet protocol (`ETH_P_...`, host byte order).
+///
+/// # Source
+///
+/// Linux, `packet(7)`: `struct sockaddr_ll`, 20 bytes; the protocol is in network byte order.
+#[must_use]
+pub fn packet_address(index: u32, protocol: u16) -> SocketAddrAny {
+    let mut storage = [0u8; size_of::<SocketAddrStorage>()];
+    storage[..2].copy_from_slice(&AddressFamily::PACKET.as_raw().to_ne_bytes());
+    storage[2..4].copy_from_slice(&protocol.to_be_bytes());
+    storage[4..8].copy_from_slice(&index.to_ne_bytes());
+    // SAFETY: the pointer is to as many initialised bytes as the storage has, more than the 20 that are read; they begin
+    // with an address family; `read` copies without asking for alignment.
+    unsafe { SocketAddrAny::read(storage.as_ptr().cast(), 20) }
 }

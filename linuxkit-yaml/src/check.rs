@@ -1,6 +1,6 @@
 //! What types cannot say: names that must differ, names that become directories, keys that exclude one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Diagnostic;
 use crate::file::File;
@@ -18,14 +18,17 @@ const HOSTNAME_MAX: usize = 64;
 const MTU_MIN: u32 = 68;
 
 /// Add what is wrong with the meaning of `manifest` to `problems`.
-pub(crate) fn manifest(manifest: &Manifest, problems: &mut Vec<Diagnostic>) {
+///
+/// In: `wounded`, places of values beside which something wrong was left out.
+pub(crate) fn manifest(manifest: &Manifest, wounded: &BTreeSet<(u32, u32)>, problems: &mut Vec<Diagnostic>) {
     let mut report = Report { sources: &manifest.sources, problems };
     for (_, container) in manifest.containers() {
         component(&container.name, &mut report);
     }
     services(manifest, &mut report);
     volumes(manifest, &mut report);
-    for entry in &manifest.files {
+    let whole = |file: &&File| !wounded.contains(&(file.path.at.line, file.path.at.column));
+    for entry in manifest.files.iter().filter(whole) {
         file(entry, &mut report);
     }
     host(manifest, &mut report);

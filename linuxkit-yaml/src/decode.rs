@@ -96,11 +96,13 @@ struct Decoder<'a> {
     node: &'a Node,
     context: &'a Context<'a>,
     keys: Keys,
+    /// The key whose value the node is; nothing for list items and the root.
+    under: Option<&'a str>,
 }
 
 impl<'a> Decoder<'a> {
     fn new(node: &'a Node, context: &'a Context<'a>) -> Self {
-        Self { node, context, keys: Keys::All }
+        Self { node, context, keys: Keys::All, under: None }
     }
 
     fn relaxed(&self) -> bool {
@@ -156,8 +158,13 @@ impl<'a> Decoder<'a> {
                 // Whole and below 2^53: its decimal text is exact.
                 format!("{value:.0}").parse().map_err(|_| self.wrong(Wanted::Integer))
             }
+            Kind::Float(value, text) if value.fract() == 0.0 => Err(Self::too_long(text)),
             _ => Err(self.wrong(Wanted::Integer)),
         }
+    }
+
+    fn too_long(number: impl std::fmt::Display) -> Problem {
+        Problem::message(format!("`{}` is out of range: expected an integer of 64 bits", shorten(&number.to_string())))
     }
 
     fn visit_integer<V: Visitor<'a>>(&self, visitor: V) -> Result<V::Value, Problem> {
@@ -167,7 +174,7 @@ impl<'a> Decoder<'a> {
         } else if let Ok(value) = i64::try_from(value) {
             visitor.visit_i64(value)
         } else {
-            Err(Problem::message(format!("`{value}` is out of range: expected an integer of 64 bits")))
+            Err(Self::too_long(value))
         }
     }
 
@@ -185,7 +192,7 @@ impl<'a> Decoder<'a> {
             Kind::Null if self.relaxed() => [].iter(),
             _ => return Err(self.wrong(Wanted::Map)),
         };
-        Ok(Entries { entries, current: None, owner: self.node, context: self.context, keys: self.keys, fields })
+        Ok(Entries { entries, current: None, owner: *self, fields })
     }
 
     /// Decode one mapping into two structures: what is not in `head` first, then what is.
@@ -197,6 +204,22 @@ impl<'a> Decoder<'a> {
         visitor.visit_seq(Halves(halves.into_iter()))
     }
 
+    /// Name the mapping: by its key, or by what its type `name` is called, `a container` for `ContainerConfig`.
+    fn noun(&self, name: &str) -> String {
+        if let Some(key) = self.under {
+            return format!("`{}`", shorten(key));
+        }
+        let mut words = String::new();
+        for c in name.strip_suffix("Config").unwrap_or(name).chars() {
+            if c.is_ascii_uppercase() && !words.is_empty() {
+                words.push(' ');
+            }
+            words.push(c.to_ascii_lowercase());
+        }
+        let article = if words.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        format!("{article} {words}")
+    }
+
     /// Add to a problem what only the mapping knows: its name, its place, and whether the problem follows from another.
     fn complete(&self, name: &str, mut problem: Problem) -> Problem {
         let inner = &mut *problem.0;
@@ -204,7 +227,7 @@ impl<'a> Decoder<'a> {
             inner.at = Some(self.node.at);
             if let What::Missing(key) = &inner.what {
                 inner.silent = self.node.excused.borrow().contains(key);
-                inner.what = What::Message(format!("`{key}` is missing in {}", noun(name)));
+                inner.what = What::Message(format!("`{key}` is missing in {}", self.noun(name)));
             }
         }
         problem
@@ -243,19 +266,6 @@ impl Wanted {
             Self::Map => "{}",
         }
     }
-}
-
-/// Turn a Rust type's name into words with an article: `ContainerConfig` is `a container`.
-fn noun(name: &str) -> String {
-    let mut words = String::new();
-    for c in name.strip_suffix("Config").unwrap_or(name).chars() {
-        if c.is_ascii_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.push(c.to_ascii_lowercase());
-    }
-    let article = if words.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    format!("{article} {words}")
 }
 
 /// Forward all integer types to one method.
@@ -453,9 +463,7 @@ fn cut(node: &Node, problem: &mut crate::problem::Inner) {
 struct Entries<'a> {
     entries: std::slice::Iter<'a, Entry>,
     current: Option<&'a Entry>,
-    owner: &'a Node,
-    context: &'a Context<'a>,
-    keys: Keys,
+    owner: Decoder<'a>,
     fields: Option<(&'static str, &'static [&'static str])>,
 }
 
@@ -463,7 +471,7 @@ impl<'a> Entries<'a> {
     /// Give the name under which the structure knows a key.
     fn spelling(&self, key: &'a str) -> &'a str {
         match self.fields {
-            Some((_, fields)) if self.context.dialect != Dialect::Manifest && !fields.contains(&key) => {
+            Some((_, fields)) if self.owner.context.dialect != Dialect::Manifest && !fields.contains(&key) => {
                 fields.iter().find(|field| field.eq_ignore_ascii_case(key)).copied().unwrap_or(key)
             }
             _ => key,
@@ -471,18 +479,18 @@ impl<'a> Entries<'a> {
     }
 
     fn unknown_key(&self, entry: &Entry, key: &str, mut legal: Vec<String>) -> Problem {
-        if let Keys::Except(head) = self.keys {
+        if let Keys::Except(head) = self.owner.keys {
             legal.splice(0..0, head.iter().map(|&key| key.to_owned()));
         }
         let suggestion = nearest(key, legal.iter().map(String::as_str));
-        self.owner.excused.borrow_mut().extend(suggestion.clone());
+        self.owner.node.excused.borrow_mut().extend(suggestion.clone());
         let message = match self.fields.map(|(name, _)| name) {
             Some("Manifest") => format!("`{}` is not a section of a manifest", shorten(key)),
-            Some(name) => format!("`{}` is not a key of {}", shorten(key), noun(name)),
+            Some(name) => format!("`{}` is not a key of {}", shorten(key), self.owner.noun(name)),
             None => format!("`{}` is not a key here", shorten(key)),
         };
         let mut problem = Problem::message(message);
-        (problem.0.hint, problem.0.suggestion) = (listed(&legal), suggestion);
+        (problem.0.hint, problem.0.suggestion) = (listed(&legal, suggestion.as_deref()), suggestion);
         problem.0.at = Some(entry.key_at);
         problem
     }
@@ -492,12 +500,12 @@ impl<'a> MapAccess<'a> for Entries<'a> {
     type Error = Problem;
 
     fn next_key_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Problem> {
-        let keys = self.keys;
+        let keys = self.owner.keys;
         let next = self.entries.by_ref().find(|entry| !entry.value.cut.get() && keys.sees(&entry.key));
         let Some(entry) = next else { return Ok(None) };
-        self.context.visits.set(self.context.visits.get().saturating_add(1));
+        self.owner.context.visits.set(self.owner.context.visits.get().saturating_add(1));
         self.current = Some(entry);
-        let key = Key { text: self.spelling(&entry.key), entry, context: self.context };
+        let key = Key { text: self.spelling(&entry.key), entry, context: self.owner.context };
         seed.deserialize(key).map(Some).map_err(|mut problem| {
             if let What::UnknownKey { key, legal } = &mut problem.0.what {
                 let (key, legal) = (std::mem::take(key), std::mem::take(legal));
@@ -511,7 +519,8 @@ impl<'a> MapAccess<'a> for Entries<'a> {
 
     fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, Problem> {
         let entry = self.current.take().ok_or_else(|| Problem::custom("a value without a key"))?;
-        seed.deserialize(Decoder::new(&entry.value, self.context)).map_err(|mut problem| {
+        let decoder = Decoder { under: Some(&entry.key), ..Decoder::new(&entry.value, self.owner.context) };
+        seed.deserialize(decoder).map_err(|mut problem| {
             let inner = &mut *problem.0;
             if matches!(inner.what, What::Nothing) && inner.at.is_none() {
                 inner.what = What::Message(format!("`{}` has no value", shorten(&entry.key)));
@@ -519,7 +528,7 @@ impl<'a> MapAccess<'a> for Entries<'a> {
             }
             inner.at.get_or_insert(entry.value.at);
             if !inner.cut {
-                self.owner.excused.borrow_mut().push(self.spelling(&entry.key).to_owned());
+                self.owner.node.excused.borrow_mut().push(self.spelling(&entry.key).to_owned());
             }
             cut(&entry.value, inner);
             problem

@@ -17,6 +17,7 @@ use crate::span::Spanned;
 
 /// An entry of `onboot`, `onshutdown` or `services`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Container {
     /// One path component; unique among services.
     pub name: Spanned<String>,

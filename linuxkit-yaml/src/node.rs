@@ -1,6 +1,7 @@
 //! A YAML document as a tree in which every node knows its place, and from which bad branches can be cut.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use crate::parse::Packages;
 use crate::span::Position;
@@ -107,6 +108,20 @@ impl Node {
                 }
             }
             Kind::Null | Kind::Bool(..) | Kind::Integer(..) | Kind::Float(..) => (),
+        }
+    }
+
+    /// Collect the places of all values in mappings of which something was cut: what such a mapping lacks is no news.
+    pub(crate) fn wounded(&self, places: &mut BTreeSet<(u32, u32)>) {
+        match &self.kind {
+            Kind::List(items) => items.iter().for_each(|item| item.wounded(places)),
+            Kind::Map(entries) => {
+                if !self.excused.borrow().is_empty() {
+                    places.extend(entries.iter().map(|entry| (entry.value.at.line, entry.value.at.column)));
+                }
+                entries.iter().for_each(|entry| entry.value.wounded(places));
+            }
+            _ => (),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The doors: text to [`Manifest`], to a label's [`ContainerConfig`], to any other structure.
 
+use std::collections::BTreeSet;
+
 use serde::de::DeserializeOwned;
 
 use crate::check;
@@ -7,7 +9,7 @@ use crate::decode::{Dialect, decode};
 use crate::error::{Diagnostic, ManifestError};
 use crate::image::ContainerConfig;
 use crate::manifest::Manifest;
-use crate::node::Place;
+use crate::node::{Kind, Node, Place};
 use crate::span::{Position, Sources};
 use crate::yaml;
 
@@ -48,7 +50,7 @@ pub fn parse_with_packages(
 
 fn parse_document(text: &[u8], name: &str, packages: Option<&mut Packages<'_>>) -> Result<Manifest, ManifestError> {
     let text = readable(text, name, "manifest")?;
-    let (mut root, mut problems) = yaml::read(text, name)?;
+    let (mut root, mut problems) = document(text, name, "manifest")?;
     if let Some(packages) = packages {
         let mut report = |at: Place, reason: String| problems.push(Diagnostic::new(at.position(name), text, reason));
         root.expand(packages, &mut report);
@@ -56,7 +58,11 @@ fn parse_document(text: &[u8], name: &str, packages: Option<&mut Packages<'_>>) 
     let manifest = decode::<Manifest>(&root, text, name, Dialect::Manifest, &mut problems);
     let Some(mut manifest) = manifest else { return Err(ManifestError::sorted(problems)) };
     manifest.sources = Sources::of(name, text);
-    check::manifest(&manifest, &mut problems);
+    let mut wounded = BTreeSet::new();
+    if !problems.is_empty() {
+        root.wounded(&mut wounded);
+    }
+    check::manifest(&manifest, &wounded, &mut problems);
     if problems.is_empty() { Ok(manifest) } else { Err(ManifestError::sorted(problems)) }
 }
 
@@ -73,8 +79,7 @@ pub fn parse_label(text: &str, reference: &str) -> Result<ContainerConfig, Manif
         return Ok(ContainerConfig::default());
     }
     let text = readable(text.as_bytes(), &name, "label")?;
-    let (label, problems) = read(text, &name, Dialect::Label)?;
-    finish(label, problems)
+    finish(text, &name, document(text, &name, "label")?, Dialect::Label)
 }
 
 /// Parse any structure with the options and messages of manifests, but LinuxKit's rules for `build.yml`.
@@ -87,22 +92,27 @@ pub fn parse_label(text: &str, reference: &str) -> Result<ContainerConfig, Manif
 /// [`ManifestError`] with every problem found.
 pub fn from_yaml<T: DeserializeOwned>(text: impl AsRef<[u8]>, name: &str) -> Result<T, ManifestError> {
     let text = readable(text.as_ref(), name, "file")?;
-    let (value, problems) = read(text, name, Dialect::Recipe)?;
-    finish(value, problems)
+    finish(text, name, document(text, name, "file")?, Dialect::Recipe)
 }
 
-fn finish<T>(value: Option<T>, problems: Vec<Diagnostic>) -> Result<T, ManifestError> {
+/// Decode a document that needs no checks of meaning.
+fn finish<T: DeserializeOwned>(
+    text: &str,
+    name: &str,
+    (root, mut problems): (Node, Vec<Diagnostic>),
+    dialect: Dialect,
+) -> Result<T, ManifestError> {
+    let value = decode(&root, text, name, dialect, &mut problems);
     value.filter(|_| problems.is_empty()).ok_or_else(|| ManifestError::sorted(problems))
 }
 
-fn read<T: DeserializeOwned>(
-    text: &str,
-    name: &str,
-    dialect: Dialect,
-) -> Result<(Option<T>, Vec<Diagnostic>), ManifestError> {
-    let (root, mut problems) = yaml::read(text, name)?;
-    let value = decode(&root, text, name, dialect, &mut problems);
-    Ok((value, problems))
+/// Read the first document of a text; one without a value is as empty as no text.
+fn document(text: &str, name: &str, what: &str) -> Result<(Node, Vec<Diagnostic>), ManifestError> {
+    let (root, problems) = yaml::read(text, name)?;
+    if matches!(root.kind, Kind::Null) {
+        return Err(ManifestError::whole(name, format!("the {what} is empty")));
+    }
+    Ok((root, problems))
 }
 
 /// Refuse what is no text: too long, not UTF-8, with NUL bytes, or nothing but blanks and comments.

@@ -6,8 +6,8 @@ use serde::de::{self, Expected, Unexpected};
 
 use crate::node::{Place, shorten};
 
-/// Longest list of legal keys that is printed whole.
-const MOST_KEYS: usize = 60;
+/// Longest list of legal keys that is printed although the nearest is known.
+const MOST_KEYS: usize = 16;
 
 /// One problem, on its way from the value that has it to the entry that holds the value.
 #[derive(Debug)]
@@ -132,27 +132,36 @@ fn range(expected: &str) -> String {
     }
 }
 
-/// List legal keys for an error.
-pub(crate) fn listed(legal: &[String]) -> Option<String> {
+/// List legal keys for an error; a container's forty would only hide the one that was meant.
+pub(crate) fn listed(legal: &[String], suggestion: Option<&str>) -> Option<String> {
     match legal {
         [] => None,
         [one] => Some(format!("expected {one}")),
-        many if many.len() <= MOST_KEYS => Some(format!("expected one of {}", many.join(", "))),
-        _ => None,
+        many if many.len() > MOST_KEYS && suggestion.is_some() => None,
+        many => Some(format!("expected one of {}", many.join(", "))),
     }
 }
 
-/// Find the legal word that was most probably meant: at most a third of its letters differ, upper or lower case counts less.
+/// Find the legal word that was most probably meant: at most a third of its letters differ, or letters were left out.
 pub(crate) fn nearest<'a>(word: &str, legal: impl Iterator<Item = &'a str>) -> Option<String> {
     // Longer words are no misspelt keys, and the distance costs the product of both lengths.
     if word.len() > 64 {
         return None;
     }
     let lower = word.to_ascii_lowercase();
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_ascii_lowercase());
     legal
-        .map(|candidate| (distance(candidate), candidate))
-        .filter(|(distance, candidate)| distance.saturating_mul(3) <= candidate.len().max(3))
+        .filter_map(|candidate| {
+            let target = candidate.to_ascii_lowercase();
+            let distance = strsim::damerau_levenshtein(&lower, &target);
+            let near = distance.saturating_mul(3) <= target.len().max(3) || shortens(&lower, &target);
+            near.then_some((distance, candidate))
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Tell whether `word` is `target` with letters left out: `img` for `image`, `cmd` for `command`.
+fn shortens(word: &str, target: &str) -> bool {
+    let mut letters = target.chars();
+    word.len() >= 3 && word.chars().next() == target.chars().next() && word.chars().all(|c| letters.any(|l| l == c))
 }

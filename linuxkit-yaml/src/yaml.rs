@@ -6,8 +6,9 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
-use serde_saphyr::{Location, MessageFormatter, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
+use serde_saphyr::{Error, Location, MessageFormatter, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
 
 use crate::error::{Diagnostic, ManifestError};
 use crate::node::{Entry, Kind, Node, Place};
@@ -18,8 +19,9 @@ const MAX_NODES: usize = 1_500_000;
 /// Nodes that aliases may add. A manifest repeats an environment or two; an alias bomb repeats itself.
 const MAX_ALIASED_NODES: usize = 200_000;
 
-/// Collections inside collections; LinuxKit's deepest key lies at 7.
-const MAX_DEPTH: usize = 64;
+/// Collections inside collections; the deepest key lies at 8. The library recurses over them, at 30 kB of stack each without
+/// optimisation, and threads have 2 MB.
+const MAX_DEPTH: usize = 24;
 
 fn options() -> Options {
     serde_saphyr::options! {
@@ -55,10 +57,29 @@ pub(crate) fn read(text: &str, file: &str) -> Result<(Node, Vec<Diagnostic>), Ma
             Ok((node, builder.problems))
         }
         Err(error) => {
-            let message = UserMessageFormatter.format_message(error.without_snippet());
-            let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let message = complaint(error.without_snippet());
             let place = error.location().map(|location| place(location, None)).unwrap_or_default();
             Err(Diagnostic::new(place.position(file), text, message).into())
+        }
+    }
+}
+
+/// Say what the library complains about, in one line.
+fn complaint(error: &Error) -> String {
+    match error {
+        Error::AliasError { error, .. } => complaint(error),
+        Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
+            format!("aliases add more than {MAX_ALIASED_NODES} values to the document")
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            format!("more than {MAX_DEPTH} lists and mappings inside each other")
+        }
+        Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
+            format!("the document has more than {MAX_NODES} values")
+        }
+        other => {
+            let message = UserMessageFormatter.format_message(other);
+            message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
         }
     }
 }

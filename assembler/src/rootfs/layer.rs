@@ -128,6 +128,8 @@ impl Index {
                 return Ok(false);
             }
             while members.decoder.next_member()?.is_some() {}
+            // To the very end, where the frame's checksum stands.
+            io::copy(&mut members.decoder.into_inner(), &mut io::sink())?;
             Ok(true)
         };
         check().unwrap_or(false)

@@ -26,6 +26,10 @@ pub(crate) fn tree<W: Write>(
     let single = |number: u32| links.get(number as usize).is_none_or(|count| *count < 2);
     let mut later = Vec::new();
     for (path, number, inode) in tree.iter() {
+        if path.is_empty() && prefix.is_empty() {
+            // The host's own root has no name in an archive.
+            continue;
+        }
         let (layer, offset) = match inode.content {
             Content::Data { offset, size } if size > 0 => (inode.layer, offset),
             _ if single(number) || inode.is_directory() => {

@@ -102,6 +102,11 @@ impl<R: Read> Decoder<R> {
         Self { inner, previous: Vec::new(), members: 0 }
     }
 
+    /// Give back the stream, wherever it stands.
+    pub(crate) fn into_inner(self) -> R {
+        self.inner
+    }
+
     /// Read the next member; `None` after the last.
     pub(crate) fn next_member(&mut self) -> io::Result<Option<Member>> {
         match self.number()? {

@@ -60,3 +60,185 @@ fn a_plan_becomes_kernel_and_initrd() {
     let again = build(&plan, &store, &fixture::options(b"INIT"), &|_| ()).unwrap();
     assert!(again.parts.iter().all(|part| part.cached), "{again:?}");
 }
+
+#[test]
+fn equal_plans_give_equal_bytes_whatever_the_jobs() {
+    let bytes = |jobs: usize| {
+        let (_folder, store) = store();
+        let layer = |n: usize| vec![file("big", &"0123456789".repeat(100_000 + n)), file("small", "x")];
+        let images = (0..4).map(|n| fixture::image(&store, &format!("i{n}:1"), &[layer(n), vec![file("top", "t")]]));
+        let plan = fixture::plan(None, images.collect());
+        let segments = build(&plan, &store, &Options { jobs, ..fixture::options(b"INIT") }, &|_| ()).unwrap();
+        segments.parts.iter().map(|part| fs::read(&part.path).unwrap()).collect::<Vec<_>>()
+    };
+    assert!(bytes(1) == bytes(3));
+}
+
+#[test]
+fn mountpoints_are_added_and_the_images_own_kept() {
+    let (_folder, store) = store();
+    let mut proc = dir("proc");
+    proc.mode = 0o555;
+    let own = vec![proc, file("etc/hosts", "mine"), symlink("etc/resolv.conf", "/run/r")];
+    let image = fixture::image(&store, "one:1", &[own]);
+    let segments = build(&fixture::plan(None, vec![image]), &store, &fixture::options(b"INIT"), &|_| ()).unwrap();
+    let text = listing(&segments);
+    let line = |suffix: &str| text.lines().find(|line| line.ends_with(suffix)).unwrap_or_default().to_owned();
+    assert!(line("rootfs/proc").contains(" 040555 "), "{text}");
+    assert!(line("rootfs/sys").contains(" 040755 ") && line("rootfs/dev").contains(" 040755 "));
+    assert!(line("rootfs/etc/hosts").contains(" 4 rdev"));
+    assert!(line("rootfs/etc/resolv.conf").contains(" 100644 ") && line("rootfs/etc/hostname").contains(" 0 rdev"));
+}
+
+#[test]
+fn attributes_stand_beside_the_root() {
+    let (_folder, store) = store();
+    let mut ping = file("bin/ping", "P");
+    ping.xattrs.push(("security.capability", vec![1, 0, 10]));
+    let image = fixture::image(&store, "one:1", &[vec![ping]]);
+    let segments = build(&fixture::plan(None, vec![image]), &store, &fixture::options(b"INIT"), &|_| ()).unwrap();
+    let mut archive = Vec::new();
+    zstd::Decoder::new(File::open(&segments.parts[1].path).unwrap())
+        .unwrap()
+        .single_frame()
+        .read_to_end(&mut archive)
+        .unwrap();
+    let json = br#"{"bin/ping":{"security.capability":[1,0,10]}}"#;
+    assert!(archive.windows(json.len()).any(|window| window == json));
+    assert!(listing(&segments).contains("/xattrs.json\n"));
+}
+
+#[test]
+fn a_segment_tells_why_it_was_packed() {
+    let (_folder, store) = store();
+    let reason = |init: &[u8]| {
+        let plan = fixture::plan(None, Vec::new());
+        build(&plan, &store, &fixture::options(init), &|_| ()).unwrap().parts.remove(0).reason
+    };
+    assert_eq!(reason(b"1"), "never packed before");
+    assert_eq!(reason(b"1"), "nothing it is made of has changed");
+    let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
+    assert_eq!(reason(b"2"), format!("init was `{one}`, is `{two}`"));
+    fs::remove_dir_all(store.folder("segments")).unwrap();
+}
+
+#[test]
+fn a_user_by_name_gets_the_images_numbers() {
+    let (_folder, store) = store();
+    let passwd = vec![file("etc/passwd", "root:x:0:0:::\nweb:x:33:34:::\n"), file("etc/group", "ssl:x:9:web\n")];
+    let image = fixture::image(&store, "web:1", &[passwd]);
+    let mut plan = fixture::plan(None, vec![image]);
+    let digest = *plan.images.keys().next().unwrap();
+    plan.system.services.push(contract::Container {
+        name: "web".to_owned(),
+        image: "web:1".to_owned(),
+        lower: image::root(&digest),
+        readonly: true,
+        spec: Default::default(),
+        runtime: Default::default(),
+        restart: Default::default(),
+    });
+    let named = |user: &str| crate::plan::NamedUser {
+        section: "services".to_owned(),
+        index: 0,
+        image: digest,
+        user: user.to_owned(),
+    };
+    plan.users = vec![named("web")];
+    let contract = users::resolve(&plan, &store, Limits::default()).unwrap();
+    let user = contract.services[0].spec.process().as_ref().unwrap().user().clone();
+    assert_eq!((user.uid(), user.gid(), user.additional_gids().clone()), (33, 34, Some(vec![9])));
+    plan.users = vec![named("nobody")];
+    let error = users::resolve(&plan, &store, Limits::default()).unwrap_err();
+    assert_eq!(error.to_string(), "`web:1` runs as `nobody`: its /etc/passwd has no user `nobody`");
+}
+
+#[test]
+fn a_refused_layer_leaves_no_segment() {
+    let (_folder, store) = store();
+    let image = fixture::image(&store, "bad:1", &[vec![file("../x", "x")]]);
+    let digest = image.layers[0].digest;
+    let error = build(&fixture::plan(None, vec![image]), &store, &fixture::options(b""), &|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), format!("layer {digest} of `bad:1` is refused"));
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "`../x` leaves its root by `..`");
+    #[expect(clippy::disallowed_methods, reason = "only counted")]
+    let segments = fs::read_dir(store.folder("segments")).unwrap().count();
+    // That of init, and what it was made of.
+    assert_eq!(segments, 2);
+}
+
+#[test]
+fn a_kernel_image_without_its_files_is_refused() {
+    let (_folder, store) = store();
+    let kernel = fixture::image(&store, "kernel:1", &[vec![file("vmlinuz", "K")]]);
+    let error = build(&fixture::plan(Some(kernel), Vec::new()), &store, &fixture::options(b""), &|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "kernel image `kernel:1`: it has no file `kernel.tar`");
+}
+
+/// One image under `umoci`: what the reference implementation unpacks, and what we list, must be the same.
+#[test]
+fn umoci_accepts_trees() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let (folder, store) = store();
+    let lower = vec![
+        dir("bin"),
+        file("bin/a", "A"),
+        hardlink("bin/b", "bin/a"),
+        symlink("sbin", "bin"),
+        file("gone/x", "x"),
+        file("kept", "1"),
+    ];
+    let upper = vec![
+        file("bin/c", "C"),
+        file(".wh.gone", ""),
+        hardlink("late", "bin/a"),
+        fixture::fifo("pipe"),
+        dir("o"),
+        file("o/n", "n"),
+        file("o/.wh..wh..opq", ""),
+        file("kept", "22"),
+    ];
+    let image = fixture::image(&store, "one:1", &[lower, upper]);
+    let diff_ids: Vec<String> = image.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
+    let config = serde_json::json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+    let config = config.to_string();
+    let descriptor = |kind: &str, digest: &Digest, size: u64| serde_json::json!({"mediaType": format!("application/vnd.oci.image.{kind}"), "digest": digest.to_string(), "size": size});
+    let layers: Vec<_> =
+        image.layers.iter().map(|layer| descriptor("layer.v1.tar+gzip", &layer.digest, layer.size)).collect();
+    let config = descriptor("config.v1+json", &store.write_blob(config.as_bytes()).unwrap(), config.len() as u64);
+    let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": layers});
+    let manifest = manifest.to_string();
+    let digest = store.write_blob(manifest.as_bytes()).unwrap();
+    let tagged: oci_spec::image::Descriptor =
+        serde_json::from_value(descriptor("manifest.v1+json", &digest, manifest.len() as u64)).unwrap();
+    store.tag("one", tagged).unwrap();
+    let bundle = folder.path().join("bundle");
+    let judge = std::process::Command::new("umoci")
+        .args(["unpack", "--rootless", "--image"])
+        .arg(format!("{}:one", store.root().display()))
+        .arg(&bundle)
+        .output();
+    let output = match judge {
+        Ok(output) => output,
+        Err(error) if std::env::var_os("CI").is_none() => return eprintln!("skipped: no umoci: {error}"),
+        Err(error) => panic!("no umoci: {error}"),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = image::tree(&store, &image, Limits::default()).unwrap();
+    let links = tree.links();
+    let root = bundle.join("rootfs");
+    let mut found = 0;
+    for (path, number, inode) in tree.iter() {
+        let meta = fs::symlink_metadata(root.join(std::str::from_utf8(path).unwrap())).unwrap();
+        if !inode.is_directory() {
+            assert_eq!(meta.permissions().mode() & 0o170_000, inode.mode & 0o170_000, "{path:?}");
+            assert_eq!(meta.nlink(), u64::from(links[number as usize]), "{path:?}");
+        }
+        if let tree::Content::Data { size, .. } = inode.content {
+            assert_eq!(meta.len(), size, "{path:?}");
+        }
+        found += 1;
+    }
+    let listed = std::process::Command::new("find").arg(&root).output().unwrap().stdout;
+    assert_eq!(String::from_utf8(listed).unwrap().lines().count(), found);
+}

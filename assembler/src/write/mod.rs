@@ -13,6 +13,7 @@ use crate::format::tar::TarError;
 
 pub use initrd::kernel_initrd;
 pub use output::Written;
+pub use tar::tar;
 
 /// Why an output could not be written.
 #[derive(Debug, thiserror::Error)]

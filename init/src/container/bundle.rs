@@ -113,6 +113,12 @@ pub fn cgroup(section: Section, container: &Container) -> String {
     }
 }
 
+/// Make the container's cgroup. libcontainer would, but takes offence if another container makes a parent at the same moment.
+pub(super) fn make_cgroup(section: Section, container: &Container) -> Result<(), StartError> {
+    let path = PathBuf::from(format!("/sys/fs/cgroup{}", cgroup(section, container)));
+    fs::create_dir_all(&path).map_err(|cause| StartError::File { path, cause })
+}
+
 fn default_cgroup(section: Section, name: &str) -> String {
     format!("/hullkit/{}/{name}", section.name())
 }

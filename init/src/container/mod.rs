@@ -151,6 +151,7 @@ fn start(section: Section, container: &Container) -> Result<u32, StartError> {
         bundle.write_spec(&container.spec)?;
     }
     bundle.forget_state()?;
+    bundle::make_cgroup(section, container)?;
     let mut created = ContainerBuilder::new(bundle.id(), SyscallType::default())
         .with_root_path(bundle::STATE)
         .map_err(|cause| StartError::Create(Box::new(cause)))?

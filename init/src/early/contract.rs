@@ -57,7 +57,7 @@ mod tests {
     fn nonsense_is_refused_with_its_position() {
         let error = parse(b"{\"version\":1,\n \"services\":7}").unwrap_err();
         let BootError::ContractText(cause) = error else { panic!("{error:?}") };
-        assert_eq!((cause.line(), cause.column()), (2, 14));
+        assert_eq!((cause.line(), cause.column()), (2, 13));
     }
 
     #[test]

@@ -152,9 +152,12 @@ impl Unit {
         }
     }
 
-    /// Tell whether the network child has reported that the host is online.
-    pub(super) fn says_online(&self) -> bool {
-        self.report_text.split(|byte| *byte == b'\n').any(|line| line == b"online")
+    /// Take the whole lines that a child of PID 1's own has reported.
+    pub(super) fn take_lines(&mut self) -> Vec<Vec<u8>> {
+        let Some(end) = self.report_text.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
+        let rest = self.report_text.split_off(end + 1);
+        let whole = std::mem::replace(&mut self.report_text, rest);
+        whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
     }
 
     fn reported(&self) -> Option<Report> {

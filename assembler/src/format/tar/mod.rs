@@ -55,9 +55,10 @@ pub enum TarError {
 }
 
 /// What a member is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
     /// A regular file; its bytes follow.
+    #[default]
     File,
     /// Another name of an earlier file.
     HardLink,
@@ -74,7 +75,7 @@ pub enum Kind {
 }
 
 /// One member of an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Member {
     /// The path as it stands in the archive, any bytes but NUL.
     pub path: Vec<u8>,

@@ -1,1 +1,155 @@
-//! Members to a tar stream.
+//! Members to a tar stream: ustar headers, with a pax header before those that do not fit.
+
+use std::io::{self, Read, Write};
+
+use tar::{EntryType, Header};
+
+use super::read::BLOCK;
+use super::{Kind, Member, TarError};
+
+/// Largest number in a field of eight octal digits with its NUL.
+const SMALL_MAX: u64 = 0o7_777_777;
+
+/// Largest number in a field of twelve.
+const LARGE_MAX: u64 = 0o77_777_777_777;
+
+/// A tar stream being written. Equal calls give equal bytes.
+#[derive(Debug)]
+pub struct Writer<W> {
+    out: W,
+}
+
+impl<W: Write> Writer<W> {
+    /// Start an archive in `out`.
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    /// Append one member; `member.offset` means nothing here.
+    ///
+    /// In: `data`, which gives exactly `member.size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// - [`TarError::Entry`]: `data` ended early, or a device's number does not fit; the archive is unusable.
+    /// - [`TarError::Io`]: `out` refused bytes, or `data` failed; the archive is unusable.
+    ///
+    /// # Source
+    ///
+    /// POSIX.1-2017, `pax`, "ustar Interchange Format" and "pax Extended Header".
+    pub fn append(&mut self, member: &Member, data: &mut dyn Read) -> Result<(), TarError> {
+        let records = records(member);
+        if !records.is_empty() {
+            let mut header = Header::new_ustar();
+            header.set_entry_type(EntryType::XHeader);
+            header.set_mode(0o644);
+            header.set_size(records.len() as u64);
+            put(&mut header.as_old_mut().name, b"pax");
+            self.block(&mut header)?;
+            self.data(&mut records.as_slice(), records.len() as u64)?;
+        }
+        self.block(&mut header(member))?;
+        if self.data(data, member.size)? == member.size {
+            return Ok(());
+        }
+        let path = String::from_utf8_lossy(&member.path).into_owned();
+        Err(TarError::Entry { path, what: "it is shorter than announced" })
+    }
+
+    /// End the archive and give `out` back.
+    ///
+    /// # Errors
+    ///
+    /// - [`TarError::Io`].
+    pub fn finish(mut self) -> Result<W, TarError> {
+        self.out.write_all(&[0; 2 * BLOCK])?;
+        Ok(self.out)
+    }
+
+    fn block(&mut self, header: &mut Header) -> Result<(), TarError> {
+        header.set_cksum();
+        Ok(self.out.write_all(header.as_bytes())?)
+    }
+
+    fn data(&mut self, data: &mut dyn Read, size: u64) -> Result<u64, TarError> {
+        let copied = io::copy(&mut data.take(size), &mut self.out)?;
+        let padding = usize::try_from(copied.wrapping_neg() % BLOCK as u64).unwrap_or_default();
+        self.out.write_all(&[0; BLOCK][..padding])?;
+        Ok(copied)
+    }
+}
+
+/// Fill a header as far as its fields reach.
+fn header(member: &Member) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(match member.kind {
+        Kind::File => EntryType::Regular,
+        Kind::HardLink => EntryType::Link,
+        Kind::Symlink => EntryType::Symlink,
+        Kind::Char => EntryType::Char,
+        Kind::Block => EntryType::Block,
+        Kind::Directory => EntryType::Directory,
+        Kind::Fifo => EntryType::Fifo,
+    });
+    put(&mut header.as_old_mut().name, &member.path);
+    put(&mut header.as_old_mut().linkname, &member.link);
+    header.set_mode(member.mode);
+    header.set_uid(u64::from(member.uid).min(SMALL_MAX));
+    header.set_gid(u64::from(member.gid).min(SMALL_MAX));
+    header.set_mtime(u64::try_from(member.mtime).unwrap_or(0).min(LARGE_MAX));
+    header.set_size(if member.size > LARGE_MAX { 0 } else { member.size });
+    if let Some(ustar) = header.as_ustar_mut() {
+        ustar.set_device_major(member.device.0);
+        ustar.set_device_minor(member.device.1);
+    }
+    header
+}
+
+/// Copy what fits; a pax record has the rest.
+fn put(field: &mut [u8], text: &[u8]) {
+    for (slot, byte) in field.iter_mut().zip(text) {
+        *slot = *byte;
+    }
+}
+
+/// Say in records what a header cannot.
+fn records(member: &Member) -> Vec<u8> {
+    let mut records = Vec::new();
+    let name_max = 100;
+    if member.path.len() > name_max {
+        record(&mut records, b"path", &member.path);
+    }
+    if member.link.len() > name_max {
+        record(&mut records, b"linkpath", &member.link);
+    }
+    for (key, value, max) in [
+        (&b"uid"[..], u64::from(member.uid), SMALL_MAX),
+        (b"gid", u64::from(member.gid), SMALL_MAX),
+        (b"size", member.size, LARGE_MAX),
+    ] {
+        if value > max {
+            record(&mut records, key, value.to_string().as_bytes());
+        }
+    }
+    if member.mtime < 0 {
+        record(&mut records, b"mtime", member.mtime.to_string().as_bytes());
+    }
+    for (name, value) in &member.xattrs {
+        record(&mut records, &[b"SCHILY.xattr.", name.as_slice()].concat(), value);
+    }
+    records
+}
+
+/// Append `LENGTH KEY=VALUE\n`, the length counting its own digits.
+fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    let rest = key.len() + value.len() + 3;
+    let mut len = rest + 1;
+    while len != rest + len.to_string().len() {
+        len += 1;
+    }
+    records.extend_from_slice(format!("{len} ").as_bytes());
+    records.extend_from_slice(key);
+    records.push(b'=');
+    records.extend_from_slice(value);
+    records.push(b'\n');
+}
