@@ -163,5 +163,12 @@ impl Iterator for Members {
     }
 }
 
+/// Read bytes as if they were an index, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn read_any(bytes: &[u8]) {
+    let mut decoder = Decoder::new(bytes);
+    while let Ok(Some(_)) = decoder.next_member() {}
+}
+
 #[cfg(test)]
 mod tests;

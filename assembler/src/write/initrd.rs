@@ -26,6 +26,15 @@ const FORMAT: &str = "kernel+initrd";
 /// - [`WriteError::NoKernel`]: the plan has none.
 /// - [`WriteError::Io`].
 pub fn kernel_initrd(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Written>, WriteError> {
+    publish(outputs(plan, segments, dir, name)?)
+}
+
+/// As [`kernel_initrd`], up to the point where the files would appear: for who makes several formats at once.
+///
+/// # Errors
+///
+/// - As [`kernel_initrd`].
+pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let (Some(planned), Some(files)) = (&plan.kernel, &segments.kernel) else {
         return Err(WriteError::NoKernel { format: FORMAT });
     };
@@ -35,7 +44,7 @@ pub fn kernel_initrd(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -
     join(segments, &mut initrd)?;
     let mut cmdline = Output::create(&dir.join(format!("{name}-cmdline")))?;
     cmdline.append(planned.cmdline.as_bytes())?;
-    publish(vec![kernel, initrd, cmdline])
+    Ok(vec![kernel, initrd, cmdline])
 }
 
 /// Join the segments into one initrd; gives its length in bytes.
