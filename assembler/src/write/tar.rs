@@ -47,7 +47,7 @@ pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Resu
 fn fill(plan: &Plan, segments: &Segments, output: &mut Output) -> Result<(), WriteError> {
     let path = output.path().to_owned();
     let unwritten = |cause| WriteError::Tar { path: path.clone(), cause };
-    let mut tar = Writer::new(BufWriter::with_capacity(256 << 10, output.file()));
+    let mut tar = Writer::new(BufWriter::with_capacity(256 << 10, output));
     boot(plan, segments, &mut tar)?;
     let mut copy = Copy { tar, directories: BTreeMap::new(), xattrs: BTreeMap::new() };
     for part in &segments.parts {
