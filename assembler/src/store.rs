@@ -5,18 +5,21 @@
 //! index.json               names: one descriptor each, annotated with the reference
 //! blobs/sha256/<hex>       bytes that hash to their name, complete or absent
 //! hullkit/lock             held while index.json is rewritten
+//! hullkit/users            held, shared, by everyone who has the store open; alone by who removes things
 //! hullkit/tmp/<n>          bytes on their way in, each locked by its writer
 //! hullkit/<kind>/<key>     derived files: layer indexes, segments
 //! ```
 //!
 //! Several processes may use one store at once: blobs appear by rename, the index is rewritten under a lock, and what a
-//! killed process left in `tmp` is recognised by its free lock and removed by the next one that opens the store.
+//! killed process left in `tmp` is recognised by its free lock and removed by the next one that opens the store. Blobs are
+//! removed only by a process that has the store to itself ([`Sole`]), so nothing a user has seen goes away under it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use oci_spec::image::{Descriptor, ImageIndex, ImageIndexBuilder};
@@ -83,20 +86,59 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Stor
     move |cause| StoreError::Io { action, path: path.to_owned(), cause }
 }
 
-/// An open content store.
+/// An open content store. While it, or a clone of it, lives, nobody removes blobs.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    /// Keeps the lock on `hullkit/users`.
+    _users: Arc<File>,
+}
+
+/// A store that nobody else has open.
+#[derive(Debug)]
+pub struct Sole {
+    store: Store,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Freed {
+    /// Number of files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 impl Store {
-    /// Open the store in `root`, making it if it is not there, and clear what killed processes left.
+    /// Open the store in `root`, making it if it is not there, and clear what killed processes left. Waits for a process
+    /// that is removing blobs.
     ///
     /// # Errors
     ///
     /// - [`StoreError::Io`]: the folder cannot be made or written.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self { root: root.to_owned() };
+        let (users, path) = users(root)?;
+        users.lock_shared().map_err(io_error("lock", &path))?;
+        Self::prepare(root, users)
+    }
+
+    /// Open the store for oneself, to remove things. Calls `waiting` once if others have it open, and waits for them.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Io`]: the folder cannot be made or written.
+    pub fn open_alone(root: &Path, waiting: impl FnOnce()) -> Result<Sole, StoreError> {
+        let (users, path) = users(root)?;
+        if users.try_lock().is_err() {
+            waiting();
+            users.lock().map_err(io_error("lock", &path))?;
+        }
+        Ok(Sole { store: Self::prepare(root, users)? })
+    }
+
+    /// Make what every store has.
+    fn prepare(root: &Path, users: File) -> Result<Self, StoreError> {
+        let store = Self { root: root.to_owned(), _users: Arc::new(users) };
         for folder in [root.join("blobs/sha256"), store.folder("tmp")] {
             fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
         }
@@ -205,7 +247,8 @@ impl Store {
         loop {
             let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             let path = self.folder("tmp").join(name);
-            let file = File::create(&path).map_err(io_error("create", &path))?;
+            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+            let file = file.map_err(io_error("create", &path))?;
             file.lock().map_err(io_error("lock", &path))?;
             // Another process may have swept the file before it was locked; then it has no name any more.
             if file.metadata().map_err(io_error("read", &path))?.nlink() > 0 {
@@ -250,7 +293,7 @@ impl Store {
         })
     }
 
-    /// Forget a name; its blobs stay until [`Store`] users remove them. Tells whether the name was there.
+    /// Forget a name; its blobs stay until [`Sole::retain`]. Tells whether the name was there.
     ///
     /// # Errors
     ///
@@ -304,6 +347,99 @@ impl Store {
     }
 }
 
+/// Open the file whose lock tells who uses a store.
+fn users(root: &Path) -> Result<(File, PathBuf), StoreError> {
+    let folder = root.join("hullkit");
+    fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+    let path = folder.join("users");
+    let file = File::options().create(true).append(true).open(&path).map_err(io_error("open", &path))?;
+    Ok((file, path))
+}
+
+/// Folders of derived files that are costly to fill and stay when blobs are pruned.
+const KEPT: [&str; 1] = ["apt"];
+
+impl Sole {
+    /// Look into the store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Remove every blob that is not in `live`, and the files derived from blobs: they can be made again.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Io`].
+    pub fn retain(&self, live: &BTreeSet<Digest>) -> Result<Freed, StoreError> {
+        let names: BTreeSet<String> = live.iter().map(Digest::hex).collect();
+        let mut freed = Freed::default();
+        for path in children(&self.store.root.join("blobs/sha256"))? {
+            let keep = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| names.contains(name));
+            if !keep {
+                remove(&path, &mut freed)?;
+            }
+        }
+        self.remove_derived(&KEPT, &mut freed)?;
+        Ok(freed)
+    }
+
+    /// Remove everything.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Io`].
+    pub fn clear(&self) -> Result<Freed, StoreError> {
+        let mut freed = Freed::default();
+        // The names first: killed half-way, this leaves blobs without names, not names without blobs.
+        let index = self.store.root.join("index.json");
+        if index.exists() {
+            remove(&index, &mut freed)?;
+        }
+        for path in children(&self.store.root.join("blobs/sha256"))? {
+            remove(&path, &mut freed)?;
+        }
+        self.remove_derived(&[], &mut freed)?;
+        Ok(freed)
+    }
+
+    /// Remove derived files. The two locks stay: whoever waits for one waits for this very file.
+    fn remove_derived(&self, keep: &[&str], freed: &mut Freed) -> Result<(), StoreError> {
+        for path in children(&self.store.root.join("hullkit"))? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if !keep.contains(&name) && !["lock", "users", "tmp"].contains(&name) {
+                remove(&path, freed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// List a folder, sorted.
+fn children(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "sorted on the next lines")]
+    let entries = fs::read_dir(folder).map_err(io_error("read", folder))?;
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut paths = paths.map_err(io_error("read", folder))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// Remove a file, or a folder with all in it, and count.
+fn remove(path: &Path, freed: &mut Freed) -> Result<(), StoreError> {
+    let metadata = fs::symlink_metadata(path).map_err(io_error("read", path))?;
+    if metadata.is_dir() {
+        for child in children(path)? {
+            remove(&child, freed)?;
+        }
+        return fs::remove_dir(path).map_err(io_error("remove", path));
+    }
+    fs::remove_file(path).map_err(io_error("remove", path))?;
+    freed.files += 1;
+    freed.bytes += metadata.len();
+    Ok(())
+}
+
 /// Write `bytes` beside `path`, sync, and rename into place.
 fn replace(path: &Path, bytes: &[u8], temporary: &Temporary) -> Result<(), StoreError> {
     (&temporary.file).write_all(bytes).map_err(io_error("write", &temporary.path))?;
@@ -320,6 +456,12 @@ pub struct Temporary {
 }
 
 impl Temporary {
+    /// Give its path, which nobody else knows.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Give the open file, for reading back or for seeking.
     #[must_use]
     pub fn file(&self) -> &File {

@@ -26,6 +26,8 @@ pub mod host;
 #[cfg(feature = "pid1")]
 pub mod logs;
 #[cfg(feature = "pid1")]
+pub mod network;
+#[cfg(feature = "pid1")]
 pub mod network_child;
 #[cfg(feature = "pid1")]
 pub mod onboot;

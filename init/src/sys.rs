@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::net::addr::SocketAddrStorage;
+use rustix::net::{AddressFamily, SocketAddrAny};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
 use rustix::system::RebootCommand;
@@ -609,4 +611,20 @@ fn leave() -> ! {
 fn send(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is passed.
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Address of a packet socket: one interface, one Ethernet protocol (`ETH_P_...`, host byte order).
+///
+/// # Source
+///
+/// Linux, `packet(7)`: `struct sockaddr_ll`, 20 bytes; the protocol is in network byte order.
+#[must_use]
+pub fn packet_address(index: u32, protocol: u16) -> SocketAddrAny {
+    let mut storage = [0u8; size_of::<SocketAddrStorage>()];
+    storage[..2].copy_from_slice(&AddressFamily::PACKET.as_raw().to_ne_bytes());
+    storage[2..4].copy_from_slice(&protocol.to_be_bytes());
+    storage[4..8].copy_from_slice(&index.to_ne_bytes());
+    // SAFETY: the pointer is to as many initialised bytes as the storage has, more than the 20 that are read; they begin
+    // with an address family; `read` copies without asking for alignment.
+    unsafe { SocketAddrAny::read(storage.as_ptr().cast(), 20) }
 }

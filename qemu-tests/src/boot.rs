@@ -79,6 +79,9 @@ fn watch(case: &Case, vm: &Vm) -> anyhow::Result<()> {
     let deadline = Instant::now() + case.timeout();
     let mut seen = 0;
     lines(vm, &case.expect, &mut seen, deadline)?;
+    for text in &case.shows {
+        lines(vm, std::slice::from_ref(text), &mut 0, deadline)?;
+    }
     if let Some(page) = &case.http {
         let port = host_port(vm, page.port)?;
         probe::until(deadline, || probe::http(port, page)).context("the page could not be fetched")?;

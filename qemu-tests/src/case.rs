@@ -25,6 +25,9 @@ pub struct Case {
     /// Texts that console lines must contain, in this order.
     #[serde(default)]
     pub expect: Vec<String>,
+    /// Texts that console lines must contain, in whatever order.
+    #[serde(default)]
+    pub shows: Vec<String>,
     /// Texts that no console line may contain.
     #[serde(default)]
     pub never: Vec<String>,

@@ -43,7 +43,8 @@ pub fn until<T>(deadline: Instant, mut ask: impl FnMut() -> anyhow::Result<T>) -
 /// There was no connection, or the connection ended without it.
 pub fn tcp(port: u16, send: &[u8], contains: &str) -> anyhow::Result<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("could not connect to {address}"))?;
+    let mut stream =
+        TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("could not connect to {address}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(send).context("could not send the question")?;
     let mut answer = Vec::new();
@@ -64,7 +65,8 @@ pub fn tcp(port: u16, send: &[u8], contains: &str) -> anyhow::Result<()> {
 /// There was no answer, no 200, or not the text.
 pub fn http(port: u16, page: &Http) -> anyhow::Result<String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("could not connect to {address}"))?;
+    let mut stream =
+        TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("could not connect to {address}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(stream, "GET {} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n", page.path)?;
     let mut answer = Vec::new();

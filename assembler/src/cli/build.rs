@@ -81,6 +81,8 @@ pub enum Format {
     /// `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`, for any loader.
     #[value(name = "kernel+initrd")]
     KernelInitrd,
+    /// `NAME.tar`, the host's root file system.
+    Tar,
 }
 
 /// Time of everything generated unless SOURCE_DATE_EPOCH says otherwise: LinuxKit's, 2017-04-18 16:30:00 UTC.
@@ -139,6 +141,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     for format in &args.format {
         written.extend(match format {
             Format::KernelInitrd => write::kernel_initrd(&plan, &segments, &args.dir, &name)?,
+            Format::Tar => write::tar(&plan, &segments, &args.dir, &name)?,
         });
     }
     Ok(written)

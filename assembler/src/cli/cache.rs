@@ -1,7 +1,9 @@
 //! `hullkit cache`: look into the store, fill it, empty it.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -106,7 +108,10 @@ pub fn run(args: &CacheArgs, global: &Global) -> Result<()> {
         Verb::Rm { names } => remove(&global.store()?, names),
         Verb::Pull { names, arch } => fetch(global, names, *arch),
         Verb::Push { names, remote_name } => send(global, names, remote_name.as_ref()),
-        Verb::Import { .. } | Verb::Export { .. } | Verb::Clean | Verb::Prune => bail!("not yet"),
+        Verb::Import { file } => import(global, file),
+        Verb::Export { name, outfile, format, arch } => export(global, name, outfile, *format, *arch),
+        Verb::Clean => free(global, false),
+        Verb::Prune => free(global, true),
     }
 }
 
@@ -117,7 +122,7 @@ fn list(global: &Global, json: bool) -> Result<()> {
         media_type: descriptor.media_type().to_string(),
     };
     let rows: Vec<Row> = global.store()?.names()?.into_iter().map(row).collect();
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     if json {
         serde_json::to_writer_pretty(&mut out, &rows)?;
         writeln!(out)?;
@@ -153,12 +158,12 @@ fn fetch(global: &Global, names: &[Reference], arch: Arch) -> Result<()> {
         names.iter().zip(&found).map(|(name, image)| (name.as_str(), image.origin.as_ref(), image.layers.as_slice()));
     let result = pull::fetch(images, &store, &registries, global.jobs, shown.as_ref());
     for note in registries.notes() {
-        writeln!(std::io::stderr(), "note: {note}")?;
+        eprintln!("note: {note}");
     }
     let pulled = result?;
     if !global.quiet {
         let bytes = progress::size(pulled.bytes);
-        writeln!(std::io::stderr(), "{} images, {} layers fetched ({bytes})", names.len(), pulled.blobs)?;
+        eprintln!("{} images, {} layers fetched ({bytes})", names.len(), pulled.blobs);
     }
     Ok(())
 }
@@ -175,6 +180,77 @@ fn send(global: &Global, names: &[Reference], remote: Option<&Reference>) -> Res
         let digest = descriptor.digest().to_string().parse()?;
         let target = registry_name(remote.unwrap_or(name))?;
         pull::push(&registries, &store, target, &digest, shown.as_ref())?;
+    }
+    Ok(())
+}
+
+fn import(global: &Global, file: &Path) -> Result<()> {
+    let store = global.store()?;
+    let names = if file == Path::new("-") {
+        let mut spool = store.temporary()?;
+        io::copy(&mut io::stdin().lock(), &mut spool).context("could not read stdin")?;
+        pull::import_archive(&store, spool.path())?
+    } else {
+        pull::import_archive(&store, file)?
+    };
+    names.iter().try_for_each(|name| writeln!(io::stdout(), "{name}")).context("could not write to stdout")
+}
+
+fn export(global: &Global, name: &Reference, outfile: &Path, format: Format, arch: Arch) -> Result<()> {
+    let (store, registries) = (global.store()?, global.registries());
+    let image = Source::new(&store, &registries).with_policy(Policy::Never).resolve(name, arch)?;
+    let name = name_of(name);
+    let write = |out: &mut dyn Write| match format {
+        Format::Oci => pull::export_oci(&store, &name, &image, out),
+        Format::Docker => pull::export_docker(&store, &name, &image, out),
+    };
+    if outfile == Path::new("-") {
+        return Ok(write(&mut io::stdout().lock())?);
+    }
+    let beside = beside(outfile)?;
+    let result = written(&beside, outfile, write);
+    if result.is_err() {
+        // Half an archive is of no use; if it cannot be removed either, the first error is the one to tell.
+        let _ = fs::remove_file(&beside);
+    }
+    result
+}
+
+/// Name a file next to `path` for bytes that are not complete.
+fn beside(path: &Path) -> Result<PathBuf> {
+    let name = path.file_name().with_context(|| format!("`{}` is no file name", path.display()))?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}.partial", std::process::id()));
+    Ok(path.with_file_name(hidden))
+}
+
+/// Write beside, sync, rename.
+fn written(
+    beside: &Path,
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), pull::PullError>,
+) -> Result<()> {
+    let failed = || format!("could not write `{}`", path.display());
+    let mut out = BufWriter::with_capacity(256 << 10, File::create(beside).with_context(failed)?);
+    write(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
+    file.sync_all().with_context(failed)?;
+    fs::rename(beside, path).with_context(failed)
+}
+
+/// Remove what no name leads to, or everything.
+fn free(global: &Global, keep_named: bool) -> Result<()> {
+    let root = global.store()?.root().to_owned();
+    let waiting = || {
+        if !global.quiet {
+            eprintln!("waiting for another hullkit that uses the store");
+        }
+    };
+    let sole = Store::open_alone(&root, waiting)?;
+    let freed = if keep_named { sole.retain(&pull::live(sole.store())?)? } else { sole.clear()? };
+    if !global.quiet {
+        eprintln!("{} files removed ({})", freed.files, progress::size(freed.bytes));
     }
     Ok(())
 }

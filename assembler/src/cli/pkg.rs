@@ -157,11 +157,8 @@ fn line(event: &Event<'_>) -> String {
         Event::Pack(name, arch) => format!("{name} {arch}: packing"),
         Event::Done(name, arch, built) => {
             let how = if built.cached { "unchanged" } else { "built" };
-            format!(
-                "{name} {arch}: {how}, {} compressed, {} unpacked",
-                megabytes(built.size),
-                megabytes(built.unpacked)
-            )
+            let unpacked = built.unpacked.map(|bytes| format!(", {} unpacked", megabytes(bytes))).unwrap_or_default();
+            format!("{name} {arch}: {how}, {} compressed{unpacked}", megabytes(built.size))
         }
     }
 }

@@ -2,8 +2,8 @@
 //! architecture. Nothing of the host's own package state is read or written, so no right and no foreign architecture is needed.
 //!
 //! ```text
+//! hullkit/apt/lock               held by whoever uses any of this
 //! hullkit/apt/debs/              packages, by apt's own file names, checked against the lists before each use
-//! hullkit/apt/<arch>/lock        held while this architecture's lists are used
 //! hullkit/apt/<arch>/stamp       what the lists were made from; its time is when
 //! hullkit/apt/<arch>/state/      apt's lists;  cache/ what apt derives from them
 //! hullkit/apt/<arch>/status      a dpkg database in which nothing is installed but what a recipe does without
@@ -74,7 +74,33 @@ struct Stamp {
     lists: Digest,
 }
 
-/// Current lists of one architecture. Holding one proves that no other process changes them.
+/// The right to use apt's state in a store, of which there is one for all architectures: two processes that each held one
+/// architecture's and wanted the other's would wait for ever.
+#[derive(Debug)]
+pub struct Lock {
+    root: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Wait until no other process uses apt's state in `store`.
+    ///
+    /// # Errors
+    ///
+    /// - [`PackageError::Io`].
+    pub fn take(store: &Store) -> Result<Self, PackageError> {
+        // apt is given this path, and runs in another folder.
+        let root = store.folder("apt");
+        fs::create_dir_all(&root).map_err(io_error("create", &root))?;
+        let root = fs::canonicalize(&root).map_err(io_error("read", &root))?;
+        let path = root.join("lock");
+        let file = File::options().create(true).append(true).open(&path).map_err(io_error("open", &path))?;
+        file.lock().map_err(io_error("lock", &path))?;
+        Ok(Self { root, _file: file })
+    }
+}
+
+/// Current lists of one architecture.
 #[derive(Debug)]
 pub struct Apt {
     arch: Arch,
@@ -83,39 +109,28 @@ pub struct Apt {
     lists: Digest,
     /// Why lists that are older than they should be are used.
     stale: Option<String>,
-    _lock: File,
 }
 
 impl Apt {
-    /// Bring the lists of one architecture up to date, waiting for other processes that do the same.
+    /// Bring the lists of one architecture up to date.
     ///
-    /// In: `refresh`, fetch them even if they are current.
+    /// In: `lock`, which outlives the use; `refresh`, fetch them even if they are current.
     ///
     /// # Errors
     ///
     /// - [`PackageError::Program`]: there is no apt.
     /// - [`PackageError::Failed`]: the lists cannot be fetched, and there are no older ones.
     /// - [`PackageError::NoPackages`], [`PackageError::Io`].
-    pub fn open(store: &Store, arch: Arch, refresh: bool) -> Result<Self, PackageError> {
-        // apt is given this path, and runs in another folder.
-        let root = store.folder("apt");
-        fs::create_dir_all(&root).map_err(io_error("create", &root))?;
-        let root = fs::canonicalize(&root).map_err(io_error("read", &root))?;
-        let folder = root.join(arch.name());
-        for path in [
-            root.join("debs/partial"),
-            folder.join("state/lists/partial"),
-            folder.join("cache"),
-            folder.join("resolved"),
-        ] {
+    pub fn open(lock: &Lock, arch: Arch, refresh: bool) -> Result<Self, PackageError> {
+        let (folder, debs) = (lock.root.join(arch.name()), lock.root.join("debs"));
+        for name in ["state/lists/partial", "cache/archives/partial", "resolved"] {
+            let path = folder.join(name);
             fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         }
-        let path = folder.join("lock");
-        let lock = File::options().create(true).append(true).open(&path).map_err(io_error("open", &path))?;
-        lock.lock().map_err(io_error("lock", &path))?;
+        fs::create_dir_all(&debs).map_err(io_error("create", &debs))?;
         let path = folder.join("apt.conf");
         fs::write(&path, CONFIGURATION).map_err(io_error("write", &path))?;
-        let mut apt = Self { arch, folder, debs: root.join("debs"), lists: Digest::of(b""), stale: None, _lock: lock };
+        let mut apt = Self { arch, folder, debs, lists: Digest::of(b""), stale: None };
         apt.update(refresh)?;
         Ok(apt)
     }

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::digest::Digest;
 use crate::platform::Arch;
+use crate::pull::PullError;
 use crate::store::StoreError;
 
 /// Why `pkg build` stopped.
@@ -80,14 +82,17 @@ pub enum PackageError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// What a builder of Dockerfiles made is not an image.
+    #[error(transparent)]
+    Import(#[from] PullError),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A document of the image could not be built.
-    #[error("could not describe the image `{reference}`")]
+    #[error("could not describe the blob {digest}")]
     Document {
-        /// Its name.
-        reference: String,
+        /// The blob.
+        digest: Digest,
         /// What the builder said.
         #[source]
         cause: oci_spec::OciSpecError,

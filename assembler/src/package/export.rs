@@ -100,6 +100,8 @@ fn append<W: Write>(tar: &mut Builder<W>, name: &str, size: u64, bytes: &mut dyn
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_mtime(0);
     header.set_size(size);
     tar.append_data(&mut header, name, bytes)
@@ -111,7 +113,7 @@ fn blobs(store: &Store, images: &[Image]) -> Result<BTreeMap<Digest, u64>, Packa
     for image in images {
         let manifests = image.arches.values().map(|built| &built.manifest).chain([&image.index]);
         let documents = manifests.filter_map(|descriptor| descriptor.digest().to_string().parse().ok());
-        let rest = image.arches.values().flat_map(|built| [built.config, built.layer]);
+        let rest = image.arches.values().flat_map(|built| built.layers.iter().copied().chain([built.config]));
         for digest in documents.chain(rest) {
             let path = store.blob_path(&digest);
             blobs.insert(digest, fs::metadata(&path).map_err(io_error("read", &path))?.len());

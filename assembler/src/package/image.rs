@@ -2,6 +2,7 @@
 //!
 //! Source: OCI image-spec 1.1, `config.md`, `manifest.md`, `image-index.md`.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use oci_spec::image::{Arch as OciArch, Descriptor, DescriptorBuilder, MediaType, Os, PlatformBuilder, Sha256Digest};
@@ -45,7 +46,7 @@ pub fn manifest(
     })
     .to_string();
     let digest = store.write_blob(manifest.as_bytes())?;
-    Ok((descriptor(recipe, MediaType::ImageManifest, &digest, manifest.len(), Some(arch))?, config_digest))
+    Ok((descriptor(MediaType::ImageManifest, &digest, manifest.len(), Some(arch))?, config_digest))
 }
 
 /// Write the index over the manifests of all architectures, which are sorted by architecture. Out: its descriptor.
@@ -53,7 +54,7 @@ pub fn manifest(
 /// # Errors
 ///
 /// - [`PackageError::Store`], [`PackageError::Document`].
-pub fn index(store: &Store, recipe: &Recipe, manifests: &[Descriptor]) -> Result<Descriptor, PackageError> {
+pub fn index(store: &Store, manifests: &[Descriptor]) -> Result<Descriptor, PackageError> {
     let index = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::ImageIndex.to_string(),
@@ -61,7 +62,7 @@ pub fn index(store: &Store, recipe: &Recipe, manifests: &[Descriptor]) -> Result
     })
     .to_string();
     let digest = store.write_blob(index.as_bytes())?;
-    descriptor(recipe, MediaType::ImageIndex, &digest, index.len(), None)
+    descriptor(MediaType::ImageIndex, &digest, index.len(), None)
 }
 
 /// Build the image configuration. Keys are sorted, absent ones left out.
@@ -80,7 +81,7 @@ fn configuration(recipe: &Recipe, arch: Arch, layer: &Layer, time: u64) -> Value
     set("WorkingDir", json!(image.workdir));
     set("User", json!(image.user));
     set("StopSignal", json!(image.stop_signal));
-    set("Labels", labels(recipe));
+    set("Labels", Some(labels(recipe)).filter(|labels| !labels.is_empty()).map_or(Value::Null, |labels| json!(labels)));
     json!({
         "architecture": arch.name(),
         "os": "linux",
@@ -91,30 +92,34 @@ fn configuration(recipe: &Recipe, arch: Arch, layer: &Layer, time: u64) -> Value
     })
 }
 
-/// Build the labels; nothing if there are none.
-fn labels(recipe: &Recipe) -> Value {
-    let mut labels = Map::new();
+/// Build the labels.
+pub(super) fn labels(recipe: &Recipe) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
     if let Some(config) = &recipe.config {
-        labels.insert(CONFIG_LABEL.to_owned(), Value::String(json!(config).to_string()));
+        labels.insert(CONFIG_LABEL.to_owned(), json!(config).to_string());
     }
     if let Some(source) = &recipe.gitrepo {
-        labels.insert("org.opencontainers.image.source".to_owned(), Value::String(source.clone()));
+        labels.insert("org.opencontainers.image.source".to_owned(), source.clone());
     }
-    if labels.is_empty() { Value::Null } else { Value::Object(labels) }
+    labels
 }
 
 fn document(media_type: &MediaType, digest: &Digest, len: usize) -> Value {
     json!({ "mediaType": media_type.to_string(), "digest": digest.to_string(), "size": len })
 }
 
-fn descriptor(
-    recipe: &Recipe,
+/// Point at a document.
+///
+/// # Errors
+///
+/// - [`PackageError::Document`].
+pub(super) fn descriptor(
     media_type: MediaType,
     digest: &Digest,
     len: usize,
     arch: Option<Arch>,
 ) -> Result<Descriptor, PackageError> {
-    let refuse = |cause| PackageError::Document { reference: recipe.image.clone(), cause };
+    let refuse = |cause| PackageError::Document { digest: *digest, cause };
     let mut builder = DescriptorBuilder::default()
         .media_type(media_type)
         .digest(Sha256Digest::from_str(&digest.hex()).map_err(refuse)?)

@@ -4,6 +4,7 @@
 
 pub mod apt;
 pub mod deb;
+pub mod dockerfile;
 pub mod error;
 pub mod export;
 pub mod glob;
@@ -13,26 +14,27 @@ pub mod layer;
 pub mod recipe;
 pub mod tag;
 pub mod tree;
+mod unpack;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io;
 
 use oci_spec::image::Descriptor;
 use serde::{Deserialize, Serialize};
-use tar::{Archive, EntryType};
 
 use self::apt::{Apt, Package};
 pub use self::error::PackageError;
 use self::error::io_error;
 use self::recipe::{Content, Loaded, Rootfs};
-use self::tree::{Entry, Kind, Tree};
+use self::tree::Tree;
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::store::Store;
 
 /// Counted up whenever equal recipes give other bytes than before; part of every cache key.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// How recipes are built.
 #[derive(Debug, Clone, Default)]
@@ -74,12 +76,12 @@ pub struct Built {
     pub manifest: Descriptor,
     /// Digest of the configuration.
     pub config: Digest,
-    /// Digest of the layer.
-    pub layer: Digest,
-    /// Length of the layer in bytes.
+    /// Digests of the layers, lowest first.
+    pub layers: Vec<Digest>,
+    /// Length of the layers in bytes.
     pub size: u64,
-    /// Length of the layer's tar in bytes.
-    pub unpacked: u64,
+    /// Length of the layer's tar in bytes, if it was packed here.
+    pub unpacked: Option<u64>,
     /// Packages in it: name and version.
     pub packages: Vec<(String, String)>,
     /// It was there already.
@@ -104,13 +106,15 @@ pub struct Builder<'a> {
     store: &'a Store,
     options: Options,
     apt: BTreeMap<Arch, Apt>,
+    // Taken with the first recipe that needs apt, and kept: what was resolved must still be in the lists when it is fetched.
+    lock: Option<apt::Lock>,
 }
 
 impl<'a> Builder<'a> {
     /// Prepare to build into `store`.
     #[must_use]
     pub fn new(store: &'a Store, options: Options) -> Self {
-        Self { store, options, apt: BTreeMap::new() }
+        Self { store, options, apt: BTreeMap::new(), lock: None }
     }
 
     /// Build one recipe for all wanted architectures and put it under its name.
@@ -123,20 +127,20 @@ impl<'a> Builder<'a> {
     pub fn build(&mut self, recipe: &Loaded, watch: &dyn Fn(&Event<'_>)) -> Result<Image, PackageError> {
         let name = tag::name(recipe, self.options.org.as_deref(), self.options.tag.as_deref())?;
         let arches = self.arches(recipe)?;
-        let Some(rootfs) = &recipe.recipe.rootfs else {
-            return Err(PackageError::Unusable {
-                path: recipe.folder.clone(),
-                reason: "it has no `rootfs`; a `Dockerfile` is not built yet".to_owned(),
-            });
-        };
         let mut built = BTreeMap::new();
         for arch in arches {
-            let done = self.build_arch(recipe, rootfs, arch, &name, watch)?;
+            let done = match &recipe.recipe.rootfs {
+                Some(rootfs) => self.build_arch(recipe, rootfs, arch, &name, watch)?,
+                None => {
+                    watch(&Event::Pack(&name, arch));
+                    dockerfile::build(self.store, recipe, arch)?
+                }
+            };
             watch(&Event::Done(&name, arch, &done));
             built.insert(arch, done);
         }
         let manifests: Vec<Descriptor> = built.values().map(|built| built.manifest.clone()).collect();
-        let index = image::index(self.store, &recipe.recipe, &manifests)?;
+        let index = image::index(self.store, &manifests)?;
         let reference = tag::canonical(&name);
         self.store.tag(&reference, index.clone())?;
         Ok(Image { reference, index, arches: built })
@@ -149,7 +153,7 @@ impl<'a> Builder<'a> {
         let unknown = wanted.iter().find(|arch| !known.contains(arch));
         let refuse = |reason| Err(PackageError::Unusable { path: recipe.folder.join(recipe::FILE), reason });
         match unknown {
-            Some(arch) => refuse(format!("its `arches` do not name {arch}")),
+            Some(arch) => refuse(format!("its `arches` do not name {arch}; say `--platforms` with those it names")),
             None if wanted.is_empty() => refuse("its `arches` name none of amd64 and arm64".to_owned()),
             None => Ok(wanted),
         }
@@ -182,9 +186,9 @@ impl<'a> Builder<'a> {
         }
         for (package, file) in packages.iter().zip(&files) {
             let file = File::open(file).map_err(io_error("open", file))?;
-            unpack(&mut tree, rootfs, package, io::BufReader::new(file))?;
+            unpack::package(&mut tree, rootfs, package, io::BufReader::new(file))?;
         }
-        lay_files(&mut tree, recipe, rootfs)?;
+        unpack::files(&mut tree, recipe, rootfs)?;
         tree.prune_merged();
         if rootfs.kernel {
             kernel::lay_out(&mut tree)?;
@@ -197,9 +201,9 @@ impl<'a> Builder<'a> {
         let built = Built {
             manifest,
             config,
-            layer: layer.digest,
+            layers: vec![layer.digest],
             size: layer.size,
-            unpacked: layer.unpacked,
+            unpacked: Some(layer.unpacked),
             packages,
             cached: false,
         };
@@ -221,24 +225,36 @@ impl<'a> Builder<'a> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        if !self.apt.contains_key(&arch) {
-            watch(&Event::Lists(arch));
-            let apt = Apt::open(self.store, arch, self.options.refresh)?;
-            if let Some(reason) = apt.stale() {
-                watch(&Event::Stale(arch, reason));
-            }
-            self.apt.insert(arch, apt);
-        }
-        let Some(apt) = self.apt.get(&arch) else { return Ok(Vec::new()) };
+        let apt = self.apt(arch, watch)?;
         let mut packages = apt.resolve(&names, &rootfs.exclude)?;
         packages.retain(|package| !rootfs.kernel || package.name.starts_with(kernel::PACKAGES));
         Ok(packages)
     }
 
+    /// Give the lists of one architecture, opened at the first call.
+    fn apt(&mut self, arch: Arch, watch: &dyn Fn(&Event<'_>)) -> Result<&Apt, PackageError> {
+        let lock = match &mut self.lock {
+            Some(lock) => lock,
+            free => free.insert(apt::Lock::take(self.store)?),
+        };
+        match self.apt.entry(arch) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                watch(&Event::Lists(arch));
+                let apt = place.insert(Apt::open(lock, arch, self.options.refresh)?);
+                if let Some(reason) = apt.stale() {
+                    watch(&Event::Stale(arch, reason));
+                }
+                Ok(apt)
+            }
+        }
+    }
+
     /// Tell whether everything of a built image is still in the store.
     fn has(&self, built: &Built) -> bool {
         let manifest = built.manifest.digest().to_string().parse();
-        manifest.is_ok_and(|digest| [digest, built.config, built.layer].iter().all(|digest| self.store.has(digest)))
+        manifest
+            .is_ok_and(|digest| [digest, built.config].iter().chain(&built.layers).all(|digest| self.store.has(digest)))
     }
 }
 
@@ -256,65 +272,5 @@ fn key(recipe: &Loaded, arch: Arch, packages: &[Package], epoch: Option<u64>) ->
     Digest::of(text.as_bytes())
 }
 
-/// Lay the files of one package, less those the recipe drops. No script of it is run.
-fn unpack(tree: &mut Tree, rootfs: &Rootfs, package: &Package, file: impl io::Read) -> Result<(), PackageError> {
-    let broken = |reason: String| PackageError::Deb { file: package.file.clone(), reason };
-    let failed = |cause: io::Error| broken(cause.to_string());
-    let mut archive = Archive::new(deb::data(file).map_err(failed)?);
-    for entry in archive.entries().map_err(failed)? {
-        let mut entry = entry.map_err(failed)?;
-        let text = |bytes: &[u8]| {
-            String::from_utf8(bytes.to_vec()).map_err(|_| broken("a name in it is not UTF-8".to_owned()))
-        };
-        let path = tree.resolve(&text(&entry.path_bytes())?)?;
-        if is_dropped(rootfs, &path, entry.header().entry_type()) {
-            continue;
-        }
-        let target = entry.link_name_bytes().map(|bytes| text(&bytes)).transpose()?.unwrap_or_default();
-        let header = entry.header();
-        let kind = match header.entry_type() {
-            EntryType::Directory => Kind::Directory,
-            EntryType::Symlink => Kind::Symlink(target),
-            EntryType::Regular | EntryType::Continuous => Kind::File(tree.spool(&mut entry).map_err(failed)?),
-            EntryType::Link => match tree.get(&tree.resolve(&target)?).map(|entry| entry.kind.clone()) {
-                Some(kind @ Kind::File(_)) => kind,
-                _ => return Err(broken(format!("`{path}` is a link to `{target}`, which is no file laid before it"))),
-            },
-            _ => return Err(broken(format!("`{path}` is neither file, folder nor link"))),
-        };
-        let header = entry.header();
-        let laid = Entry {
-            kind,
-            mode: header.mode().map_err(failed)? & 0o7777,
-            uid: header.uid().map_err(failed)?,
-            gid: header.gid().map_err(failed)?,
-            mtime: Some(header.mtime().map_err(failed)?),
-        };
-        tree.lay(&path, laid)?;
-    }
-    Ok(())
-}
-
-/// Tell whether a recipe leaves a package's file out. Copyright files stay, and the links by which packages share them.
-fn is_dropped(rootfs: &Rootfs, path: &str, kind: EntryType) -> bool {
-    let copyright = glob::matches("usr/share/doc/*/copyright", path)
-        || (kind == EntryType::Symlink && glob::matches("usr/share/doc/*", path));
-    !copyright && rootfs.drop.iter().any(|pattern| glob::matches(pattern, path))
-}
-
-/// Lay the recipe's own files over those of the packages.
-fn lay_files(tree: &mut Tree, recipe: &Loaded, rootfs: &Rootfs) -> Result<(), PackageError> {
-    for (file, (content, mode)) in rootfs.files.iter().zip(&recipe.contents) {
-        let kind = match content {
-            Content::Directory => Kind::Directory,
-            Content::Symlink(target) => Kind::Symlink(target.clone()),
-            Content::Bytes(bytes) => {
-                let spooled = tree.spool(&mut bytes.as_slice());
-                Kind::File(spooled.map_err(io_error("write", recipe.folder.as_path()))?)
-            }
-        };
-        let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { *mode };
-        tree.lay(&file.path, Entry { kind, mode, uid: file.uid.into(), gid: file.gid.into(), mtime: None })?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -103,7 +103,9 @@ impl Tree {
     /// Remove the links of a merged `/usr` that lead nowhere.
     pub fn prune_merged(&mut self) {
         for name in MERGED {
-            if !self.entries.contains_key(&format!("usr/{name}")) {
+            let target = format!("usr/{name}");
+            let leads = |entry: &Entry| matches!(&entry.kind, Kind::Symlink(to) if *to == target);
+            if !self.entries.contains_key(&target) && self.entries.get(name).is_some_and(leads) {
                 self.entries.remove(name);
             }
         }

@@ -76,16 +76,14 @@ pub(super) fn fetch(
     let reference = wanted.name.to_string();
     progress.start(digest, &reference, wanted.size);
     let asked = Asked { reference: &reference, blob: Some(digest) };
-    let transfer = Mutex::new(Transfer { asked, digest, wanted, progress, stop, writer: store.writer()?, got: 0 });
+    let mut transfer = Transfer { asked, digest, wanted, progress, stop, writer: store.writer()?, got: 0 };
     registries.anywhere(&wanted.name, false, async |endpoint, connection| {
-        // Attempts follow one another, so the lock is never waited for.
-        let mut transfer = transfer.lock().unwrap_or_else(PoisonError::into_inner);
         transfer.attempt(store, endpoint, connection).await
     })?;
     if stop.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let Transfer { writer, got, .. } = transfer.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Transfer { writer, got, .. } = transfer;
     if got != wanted.size {
         return Err(PullError::Length { reference, digest: *digest, want: wanted.size, got });
     }

@@ -62,6 +62,11 @@ pub fn name_of(reference: &Reference) -> String {
     }
 }
 
+/// Write a name as the store does, if it is one.
+pub(super) fn canonical(name: &str) -> String {
+    name.parse().map_or_else(|_| name.to_owned(), |reference| name_of(&reference))
+}
+
 impl<'a> Source<'a> {
     /// Look in this store, and ask these registries.
     #[must_use]

@@ -88,3 +88,34 @@ fn many_writers_lose_no_name() {
     });
     assert_eq!(Store::open(folder.path()).unwrap().names().unwrap().len(), 8);
 }
+
+#[test]
+fn only_what_is_live_survives_and_locks_stay() {
+    let (folder, store) = store();
+    let (keep, drop) = (store.write_blob(b"keep").unwrap(), store.write_blob(b"drop").unwrap());
+    for kind in ["layers", "apt"] {
+        store.temporary().unwrap().persist(&store.folder(kind).join("key")).unwrap();
+    }
+    std::mem::drop(store);
+    let sole = Store::open_alone(folder.path(), || panic!("nobody else has it open")).unwrap();
+    let freed = sole.retain(&BTreeSet::from([keep])).unwrap();
+    assert_eq!(freed, Freed { files: 2, bytes: 4 });
+    assert!(sole.store().has(&keep) && !sole.store().has(&drop));
+    assert!(sole.store().folder("apt").join("key").exists());
+    sole.clear().unwrap();
+    assert!(!sole.store().has(&keep) && sole.store().folder("users").exists());
+}
+
+#[test]
+fn nothing_is_removed_while_a_store_is_open() {
+    let (folder, store) = store();
+    let users = File::open(store.folder("users")).unwrap();
+    assert!(users.try_lock().is_err());
+    let clone = store.clone();
+    drop(store);
+    assert!(users.try_lock().is_err());
+    drop(clone);
+    users.try_lock().unwrap();
+    drop(users);
+    drop(Store::open_alone(folder.path(), || ()).unwrap());
+}

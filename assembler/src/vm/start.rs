@@ -25,6 +25,10 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long to wait for the last bytes of a QEMU that is gone, which a child of its own may hold open.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// Pause between reads: a serial port sends byte by byte, and to wake up for each takes twice the processor time of the
+/// same bytes a few at a time.
+const GATHER: Duration = Duration::from_micros(200);
+
 /// Bytes kept of QEMU's standard error, its last ones.
 const STDERR_KEPT: usize = 16 << 10;
 
@@ -60,6 +64,7 @@ struct Shared {
     console: Console,
     ending: Mutex<Ending>,
     changed: Condvar,
+    pid: u32,
     process: OwnedFd,
 }
 
@@ -142,6 +147,12 @@ impl Vm {
         let table = table.as_str().unwrap_or_default();
         self.ports = self.ports.iter().map(|port| port.resolved(table)).collect();
         Ok(())
+    }
+
+    /// Tell QEMU's process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.shared.pid
     }
 
     /// Look at what the guest wrote.
@@ -331,6 +342,7 @@ fn launch(mut command: Command) -> io::Result<(Child, Arc<Shared>)> {
             console: Console::new(),
             ending: Mutex::new(Ending { readers: 3, ..Ending::default() }),
             changed: Condvar::new(),
+            pid: child.id(),
             process,
         });
         read_stderr(&shared, child.stderr.take())?;
@@ -407,7 +419,10 @@ fn spawn_reader(
         loop {
             match stream.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(count) => each(&buffer[..count]),
+                Ok(count) => {
+                    each(&buffer[..count]);
+                    thread::sleep(GATHER);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::plan::Compression;
 use crate::pull::document::{diff_ids, parse};
 use crate::pull::error::PullError;
+use crate::pull::resolve::canonical;
 use crate::store::Store;
 
 /// One image of the archive.
@@ -28,7 +29,12 @@ struct Saved {
 
 /// Copy one image into the store, under a manifest made for it. Out: that manifest's digest; equal archives give equal
 /// manifests.
-pub(super) fn import(store: &Store, files: &Files, tag: Option<&str>, reference: &str) -> Result<Digest, PullError> {
+pub(in crate::pull) fn import(
+    store: &Store,
+    files: &Files,
+    tag: Option<&str>,
+    reference: &str,
+) -> Result<Digest, PullError> {
     let bytes = files.document("manifest.json", reference)?.ok_or_else(|| lacks("manifest.json", reference))?;
     let images: Vec<Saved> = parse(&bytes, reference, "`manifest.json`")?;
     let saved = choose(&images, tag, reference)?;
@@ -51,7 +57,9 @@ fn choose<'s>(images: &'s [Saved], tag: Option<&str>, reference: &str) -> Result
     let unusable = |reason| Err(PullError::Unusable { reference: reference.to_owned(), reason });
     let names: Vec<&str> =
         images.iter().flat_map(|image| image.repo_tags.iter().flatten()).map(String::as_str).collect();
-    let fits = |name: &str, tag: &str| name == tag || name.rsplit_once(':').is_some_and(|(_, last)| last == tag);
+    let fits = |name: &str, tag: &str| {
+        canonical(name) == canonical(tag) || name.rsplit_once(':').is_some_and(|(_, last)| last == tag)
+    };
     let mut found = images.iter().filter(|image| match tag {
         Some(tag) => image.repo_tags.iter().flatten().any(|name| fits(name, tag)),
         None => true,

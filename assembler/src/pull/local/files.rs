@@ -52,8 +52,13 @@ impl Files {
         }
     }
 
+    /// Tell whether there is a file of this name.
+    pub(in crate::pull) fn has(&self, name: &str) -> Result<bool, PullError> {
+        Ok(self.open(name)?.is_some())
+    }
+
     /// Read a small file whole.
-    pub(super) fn document(&self, name: &str, reference: &str) -> Result<Option<Vec<u8>>, PullError> {
+    pub(in crate::pull) fn document(&self, name: &str, reference: &str) -> Result<Option<Vec<u8>>, PullError> {
         let Some((reader, len)) = self.open(name)? else { return Ok(None) };
         let mut bytes = Vec::new();
         if len <= JSON_MAX {
@@ -67,7 +72,13 @@ impl Files {
     }
 
     /// Copy a blob of an image layout into the store, checking its length and its digest.
-    pub(super) fn take(&self, store: &Store, digest: &Digest, size: u64, reference: &str) -> Result<(), PullError> {
+    pub(in crate::pull) fn take(
+        &self,
+        store: &Store,
+        digest: &Digest,
+        size: u64,
+        reference: &str,
+    ) -> Result<(), PullError> {
         if store.has(digest) {
             return Ok(());
         }
@@ -119,12 +130,12 @@ impl Files {
 }
 
 /// Say that a source lacks a file it speaks of.
-pub(super) fn lacks(name: &str, reference: &str) -> PullError {
+pub(in crate::pull) fn lacks(name: &str, reference: &str) -> PullError {
     PullError::Unusable { reference: reference.to_owned(), reason: format!("it lacks the file `{name}`") }
 }
 
 /// Give a blob's name in an image layout.
-pub(super) fn blob_name(digest: &Digest) -> String {
+pub(in crate::pull) fn blob_name(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 

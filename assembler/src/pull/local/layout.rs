@@ -17,7 +17,7 @@ const IMAGE_NAME: &str = "io.containerd.image.name";
 /// # Source
 ///
 /// OCI image-spec 1.1, `image-layout.md`.
-pub(in crate::pull) fn import_layout(
+pub(super) fn import_layout(
     store: &Store,
     files: &Files,
     tag: Option<&str>,

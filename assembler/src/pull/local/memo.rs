@@ -1,6 +1,6 @@
 //! What a source looked like when it was imported, so that an unchanged one is not read again.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -67,14 +67,6 @@ impl Memo {
         let mut out = store.temporary()?;
         let written = serde_json::to_vec(&kept).map_err(io::Error::from).and_then(|text| out.write_all(&text));
         written.map_err(|cause| PullError::Source { action: "write", path: self.file.clone(), cause })?;
-        if let Some(folder) = self.file.parent() {
-            // Made by `persist` as well; here only so that an unwritable store is told with the folder's name.
-            fs::create_dir_all(folder).map_err(|cause| PullError::Source {
-                action: "create",
-                path: folder.to_owned(),
-                cause,
-            })?;
-        }
         Ok(out.persist(&self.file)?)
     }
 }

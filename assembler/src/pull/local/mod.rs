@@ -16,14 +16,16 @@ use std::path::{Path, PathBuf};
 
 use linuxkit_yaml::Reference;
 
-use self::files::Files;
 use self::memo::Memo;
 use super::error::PullError;
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::store::Store;
 
-pub(super) use self::layout::import_layout;
+use self::layout::import_layout;
+
+pub(super) use self::docker::import as import_docker;
+pub(super) use self::files::{Files, blob_name, lacks};
 
 /// Bring an image into the store, unless it is there unchanged. Out: digest of its index or manifest.
 ///

@@ -1,0 +1,44 @@
+//! What the names of a store still lead to.
+
+use std::collections::BTreeSet;
+
+use super::document::Document;
+use super::error::PullError;
+use crate::digest::Digest;
+use crate::store::{Store, StoreError};
+
+/// List every blob that a name leads to: documents, configurations, layers, whether or not they are here.
+///
+/// # Errors
+///
+/// - [`PullError::Store`].
+pub fn live(store: &Store) -> Result<BTreeSet<Digest>, PullError> {
+    let mut live = BTreeSet::new();
+    let mut pending = Vec::new();
+    for (name, descriptor) in store.names()? {
+        pending.extend(descriptor.digest().to_string().parse::<Digest>().ok().map(|digest| (digest, name)));
+    }
+    while let Some((digest, name)) = pending.pop() {
+        if !live.insert(digest) {
+            continue;
+        }
+        let bytes = match store.read_document(&digest) {
+            Ok(bytes) => bytes,
+            // An index whose other platforms were never fetched.
+            Err(StoreError::Missing(_) | StoreError::Digest { .. } | StoreError::TooLong { .. }) => continue,
+            Err(other) => return Err(other.into()),
+        };
+        match Document::parse(&bytes, &name) {
+            Ok(Document::Index(entries)) => {
+                pending.extend(entries.into_iter().map(|entry| (entry.digest, name.clone())))
+            }
+            Ok(Document::Manifest(manifest)) => {
+                live.insert(manifest.config.digest);
+                live.extend(manifest.layers.iter().map(|layer| layer.digest));
+            }
+            // What cannot be read is kept as it is.
+            Err(_) => {}
+        }
+    }
+    Ok(live)
+}

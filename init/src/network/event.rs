@@ -1,0 +1,60 @@
+//! What the network child tells PID 1: one JSON object a line.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event<'a> {
+    /// Every rule that asks for an address has one that can be used; said again after it was lost in between.
+    Online {
+        /// The interface that came last.
+        interface: &'a str,
+        /// Its addresses that can be used.
+        addresses: Vec<IpAddr>,
+    },
+    /// Something is missing.
+    Waiting {
+        /// The interface, or the rule's name if no interface matches it.
+        interface: &'a str,
+        /// `interface`, `link`, `dhcp`.
+        r#for: &'a str,
+    },
+    /// DHCP granted or extended an address.
+    Lease {
+        /// The interface.
+        interface: &'a str,
+        /// The address.
+        address: IpAddr,
+        /// Who granted it.
+        server: IpAddr,
+        /// For how many seconds; absent for ever.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seconds: Option<u32>,
+    },
+    /// DHCP took an address away, or it ran out.
+    Lost {
+        /// The interface.
+        interface: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// Something did not work; it is tried again if that can help.
+    Error {
+        /// The interface.
+        interface: &'a str,
+        /// What, and why.
+        error: &'a str,
+    },
+}
+
+/// Write one event. That nobody reads it any more is no reason to give up the network.
+pub fn tell(report: &mut impl Write, event: &Event<'_>) {
+    if let Ok(mut line) = serde_json::to_vec(event) {
+        line.push(b'\n');
+        let _ = report.write_all(&line).and_then(|()| report.flush());
+    }
+}
