@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::boot::BootError;
+use crate::contract::RESOLV_CONF;
 use crate::host::{Host, Kind};
-use crate::network::RESOLVER;
 use crate::services;
 use crate::sys::Sys;
 
@@ -80,9 +80,9 @@ pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
         host.say(&format!("network: the loopback interface stays off: {cause}"));
     }
     // Containers bind this file, also on a host without a network.
-    let resolver = host.sys.mkdir("/run/resolvconf", 0o755).and_then(|()| host.sys.touch(RESOLVER));
+    let resolver = host.sys.mkdir("/run/resolvconf", 0o755).and_then(|()| host.sys.touch(RESOLV_CONF));
     if let Err(cause) = resolver {
-        host.say(&format!("could not create `{RESOLVER}`: {cause}"));
+        host.say(&format!("could not create `{RESOLV_CONF}`: {cause}"));
     }
     if host.contract.network.is_empty() {
         return Ok(());
