@@ -26,9 +26,8 @@ fn main() -> ExitCode {
 fn be_network() -> ExitCode {
     let contract = std::fs::read(contract::PATH).map_err(|error| error.to_string());
     let contract = contract.and_then(|text| early::contract::parse(&text).map_err(|error| error.to_string()));
-    let done = contract.and_then(|contract| {
-        network::run(&contract.network, std::io::stdout()).map_err(|error| error.to_string())
-    });
+    let done = contract
+        .and_then(|contract| network::run(&contract.network, std::io::stdout()).map_err(|error| error.to_string()));
     if let Err(failure) = done {
         let _ = writeln!(std::io::stderr(), "{failure}");
     }

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::net::addr::SocketAddrStorage;
 use rustix::net::{AddressFamily, SocketAddrAny};
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
 use rustix::system::RebootCommand;
 
