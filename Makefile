@@ -16,7 +16,7 @@ CROSS_amd64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 CROSS_arm64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 QEMU_amd64 := qemu-system-x86
 QEMU_arm64 := qemu-system-arm
-JUDGES := apache2-utils busybox-static cpio docker-registry kmod openssl skopeo umoci zstd
+JUDGES := binutils busybox-static cpio docker-registry kmod openssl skopeo umoci util-linux zstd
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
@@ -29,11 +29,11 @@ INIT_FLAGS = $$'-Ctarget-feature=+crt-static\x1f-Crelocation-model=static'$$'\x1
 LINKER_FOR = $(if $(filter $(HOST),$1),cc,$(GNU_$1)-gcc)
 UPPER_TARGET = $(shell echo $(TARGET_$1) | tr a-z- A-Z_)
 
-.PHONY: help build init deps-build deps-demo deps-test demo test check bench fuzz bless clean
+.PHONY: help build init images deps-build deps-demo deps-test demo test check deny bench fuzz bless clean
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: $(ARCHES:%=init-%) ## build target/release/hullkit, with an init for each of ARCHES inside
+build: deps-build $(ARCHES:%=init-%) ## build target/release/hullkit, with an init for each of ARCHES inside
 	cargo build --release --locked --workspace
 
 init: $(ARCHES:%=init-%) ## build PID 1 for each of ARCHES
@@ -49,3 +49,51 @@ deps-init-%:
 	@$(call HAS_TARGET,$*) || rustup target add $(TARGET_$*) 2>/dev/null || test -e /usr/lib/rustlib/$(TARGET_$*)/lib || \
 	    { echo "installing Debian's Rust for $*"; $(APT) update; dpkg --print-foreign-architectures | grep -qx $* || $(SUDO) dpkg --add-architecture $*; $(APT) update; $(APT) install -y --no-install-recommends rustc-web libstd-rust-web-dev:$*; }
 	@test $* = $(HOST) || command -v $(GNU_$*)-gcc >/dev/null || { $(APT) update; $(APT) install -y --no-install-recommends $(CROSS_$*); }
+
+# Each list is installed only if something of it is missing; what is done is printed, nothing is asked.
+need = @missing=$$(for p in $1; do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	test -z "$$missing" || { echo "installing:" $$missing; $(APT) update; $(APT) install -y --no-install-recommends $$missing; }
+
+deps-build:
+	$(call need,gcc libc6-dev)
+
+deps-demo:
+	$(call need,$(QEMU_$(ARCH)))
+
+deps-test: deps-build
+	$(call need,$(QEMU_amd64) $(QEMU_arm64) ipxe-qemu $(JUDGES))
+
+demo: deps-demo ## boot a web server from Debian packages, fetch its page, power off (ARCH=arm64 for the other)
+	@$(MAKE) --no-print-directory build ARCHES=$(ARCH)
+	target/release/hullkit --cache target/demo/cache pkg build --arch $(ARCH) examples/images/kernel examples/images/nginx
+	target/release/hullkit --cache target/demo/cache build examples/01-hello.yml --arch $(ARCH) --dir target/demo --name hello-$(ARCH)
+	target/release/demo target/demo/hello-$(ARCH) $(ARCH)
+
+# The tests' own store: what the examples' recipes make, for both architectures.
+images: ## make the images of the examples into the tests' store
+	cargo build --locked --workspace
+	target/debug/hullkit --cache target/test-cache pkg build examples/images/*/
+
+test: deps-test init images ## every test there is, boots of both architectures included
+	CI=true cargo test --locked --workspace
+
+check: deps-build ## what needs no virtual machine: format, lints, documentation, licences
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+deny: ## licences, sources and bans of what we depend on (installs cargo-deny)
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check licenses bans sources
+
+bench: deps-test build images ## measure; prints a table and writes target/bench.json
+	target/release/bench
+
+bless: ## rewrite the expected texts of golden tests; read the difference before committing it
+	BLESS=1 cargo test --locked --workspace --lib --tests -- --skip vm_
+
+fuzz: ## run every fuzz target for SECONDS (60) each; needs nightly and cargo-fuzz
+	for crate in linuxkit-yaml assembler init; do (cd $$crate && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$(or $(SECONDS_EACH),60); done) || exit 1; done
+
+clean: ## remove everything that was built
+	cargo clean

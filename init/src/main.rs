@@ -4,36 +4,33 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use hullkit_init::boot;
-use hullkit_init::contract;
-use hullkit_init::early;
+use hullkit_init::contract::PATH;
 use hullkit_init::host::Host;
-use hullkit_init::network;
 use hullkit_init::sys::{self, Linux, Power, Sys};
+use hullkit_init::{early, network};
 
 fn main() -> ExitCode {
     if rustix::process::getpid().is_init() {
         be_pid1()
     }
     if std::env::args().nth(1).as_deref() == Some("network") {
-        return be_network();
+        return match set_up_network() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "{error}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let text = "hullkit-init: this program boots a Hullkit host; it runs as process 1, started by the kernel\n";
     let _ = std::io::stderr().write_all(text.as_bytes());
     ExitCode::from(2)
 }
 
-/// Set up the network as the contract says, and keep it up; PID 1 reads what this prints.
-fn be_network() -> ExitCode {
-    let contract = std::fs::read(contract::PATH).map_err(|error| error.to_string());
-    let contract = contract.and_then(|text| early::contract::parse(&text).map_err(|error| error.to_string()));
-    let done = contract.and_then(|contract| {
-        network::run(&contract.network, std::io::stdout()).map_err(|error| error.to_string())
-    });
-    if let Err(failure) = done {
-        let _ = writeln!(std::io::stderr(), "{failure}");
-    }
-    // The network is to be kept up: that this ended at all is why PID 1 starts it again.
-    ExitCode::FAILURE
+/// The network child: standard output is its report to PID 1, standard error its log.
+fn set_up_network() -> Result<(), Box<dyn std::error::Error>> {
+    let contract = early::contract::parse(&sys::read_whole(PATH)?)?;
+    Ok(network::run(&contract.network, std::io::stdout())?)
 }
 
 /// Boot. The kernel panics if this process ends, so it does not, even if the machine refuses to go down.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::boot::BootError;
+use crate::contract::RESOLV_CONF;
 use crate::host::{Host, Kind};
 use crate::services;
 use crate::sys::Sys;
@@ -77,6 +78,11 @@ pub fn hear<S: Sys>(host: &mut Host<S>, line: &[u8]) {
 pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     if let Err(cause) = host.sys.loopback() {
         host.say(&format!("network: the loopback interface stays off: {cause}"));
+    }
+    // Containers bind this file, also on a host without a network.
+    let resolver = host.sys.mkdir("/run/resolvconf", 0o755).and_then(|()| host.sys.touch(RESOLV_CONF));
+    if let Err(cause) = resolver {
+        host.say(&format!("could not create `{RESOLV_CONF}`: {cause}"));
     }
     if host.contract.network.is_empty() {
         return Ok(());

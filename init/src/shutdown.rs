@@ -43,7 +43,9 @@ const TRANSIENT: [&str; 12] = [
 
 /// Stop everything and go down. Returns only if the kernel refuses, or under test.
 pub fn run<S: Sys>(host: &mut Host<S>, power: Power) {
-    host.say(power_word(power));
+    if host.asked.is_none() {
+        host.say(power_word(power));
+    }
     stop_units(host);
     onboot::run_last(host);
     stop_leftovers(host);

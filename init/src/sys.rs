@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
-use rustix::net::addr::SocketAddrStorage;
-use rustix::net::{AddressFamily, SocketAddrAny};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
-use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
+use rustix::net::addr::SocketAddrStorage;
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, socket_with};
+use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions, WaitOptions, setrlimit};
 use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
@@ -27,6 +27,9 @@ use crate::early::modules::{self, ModulesError, Report};
 
 /// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
 const LONGEST_FILE: u64 = 64 << 20;
+
+/// Files that one process may have open: the kernel's own bound (`fs.nr_open`).
+const OPEN_FILES: u64 = 1 << 20;
 
 /// Largest number of bytes taken from one descriptor before the others have their turn.
 pub const CHUNK: usize = 16 << 10;
@@ -135,6 +138,10 @@ pub trait Sys {
     fn loopback(&mut self) -> io::Result<()>;
     /// Load these kernel modules and the drivers of every device (see [`crate::early::modules`]).
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError>;
+    /// Let this process and all it starts open as many files as the kernel allows, and fork without a limit per user.
+    fn raise_limits(&mut self) -> io::Result<()>;
+    /// Create an empty file; one that is there already is success, and stays as it is.
+    fn touch(&mut self, path: &str) -> io::Result<()>;
     /// Set the host's name.
     fn hostname(&mut self, name: &str) -> io::Result<()>;
     /// Make Ctrl-Alt-Del a signal to PID 1, and have signals queued instead of delivered.
@@ -239,6 +246,17 @@ impl Sys for Linux {
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
         let loaded = modules::load_all(Path::new(MODULES_PATH), wanted)?;
         Ok(loaded.map(|(_, report)| report).unwrap_or_default())
+    }
+
+    fn raise_limits(&mut self) -> io::Result<()> {
+        let files = Rlimit { current: Some(OPEN_FILES), maximum: Some(OPEN_FILES) };
+        setrlimit(Resource::Nofile, files)?;
+        Ok(setrlimit(Resource::Nproc, Rlimit { current: None, maximum: None })?)
+    }
+
+    fn touch(&mut self, path: &str) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)).map(drop)?)
     }
 
     fn hostname(&mut self, name: &str) -> io::Result<()> {
@@ -488,6 +506,22 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// Address of a packet socket: one interface, one Ethernet protocol (`ETH_P_...`, host byte order).
+///
+/// # Source
+///
+/// Linux, `packet(7)`: `struct sockaddr_ll`, 20 bytes; the protocol is in network byte order.
+#[must_use]
+pub fn packet_address(index: u32, protocol: u16) -> SocketAddrAny {
+    let mut storage = [0u8; size_of::<SocketAddrStorage>()];
+    storage[..2].copy_from_slice(&AddressFamily::PACKET.as_raw().to_ne_bytes());
+    storage[2..4].copy_from_slice(&protocol.to_be_bytes());
+    storage[4..8].copy_from_slice(&index.to_ne_bytes());
+    // SAFETY: the pointer is to as many initialised bytes as the storage has, more than the 20 that are read; they begin
+    // with an address family; `read` copies without asking for alignment.
+    unsafe { SocketAddrAny::read(storage.as_ptr().cast(), 20) }
+}
+
 /// Sleep until a signal arrives.
 pub fn pause() {
     // SAFETY: no memory is passed.
@@ -501,7 +535,6 @@ pub fn pause_for(time: Duration) {
 
 /// Switch a network interface on. In: its name, with a zero byte at the end.
 fn switch_on(name: &[u8]) -> io::Result<()> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     // SAFETY: `ifreq` is plain data, and all zeros is one of its values.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -611,20 +644,4 @@ fn leave() -> ! {
 fn send(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is passed.
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Address of a packet socket: one interface, one Ethernet protocol (`ETH_P_...`, host byte order).
-///
-/// # Source
-///
-/// Linux, `packet(7)`: `struct sockaddr_ll`, 20 bytes; the protocol is in network byte order.
-#[must_use]
-pub fn packet_address(index: u32, protocol: u16) -> SocketAddrAny {
-    let mut storage = [0u8; size_of::<SocketAddrStorage>()];
-    storage[..2].copy_from_slice(&AddressFamily::PACKET.as_raw().to_ne_bytes());
-    storage[2..4].copy_from_slice(&protocol.to_be_bytes());
-    storage[4..8].copy_from_slice(&index.to_ne_bytes());
-    // SAFETY: the pointer is to as many initialised bytes as the storage has, more than the 20 that are read; they begin
-    // with an address family; `read` copies without asking for alignment.
-    unsafe { SocketAddrAny::read(storage.as_ptr().cast(), 20) }
 }

@@ -3,16 +3,15 @@
 //! Serde stops at the first error. So when a value is wrong, its branch is reported, cut off, and the tree decoded again, until
 //! nothing wrong is left; what then decodes is the manifest without its errors, on which the checks of meaning can still run.
 
+mod access;
+
 use std::cell::Cell;
 
-use serde::de::value::{StrDeserializer, U32Deserializer};
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 
-use crate::error::Diagnostic;
-use crate::node::{Entry, Kind, Node, Place, shorten};
-use crate::problem::{Problem, What, listed, nearest};
+use self::access::{Entries, Halves, Items, Placed, Value};
+use crate::node::{Kind, Node, shorten};
+use crate::problem::{Problem, Problems, What};
 use crate::span::SPANNED;
 
 /// Name of a structure that is decoded in two halves; see [`Decoder::split`].
@@ -22,10 +21,7 @@ pub(crate) const SPLIT: &str = "$linuxkit_yaml::split";
 pub(crate) const SCALAR: &str = "$linuxkit_yaml::scalar";
 
 /// Values looked at over all rounds. Bounds the time for a text full of problems; a text without any needs one round.
-const MOST_VISITS: usize = 4_000_000;
-
-/// Problems reported in one run; whoever has more will not read them.
-const MOST_PROBLEMS: usize = 1_000;
+const MOST_VISITS: usize = 1_000_000;
 
 /// How strictly scalars and keys are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,39 +34,69 @@ pub(crate) enum Dialect {
     Recipe,
 }
 
+/// What all rounds over one document share.
+pub(crate) struct Context<'a> {
+    file: &'a str,
+    dialect: Dialect,
+    visits: Cell<usize>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(file: &'a str, dialect: Dialect) -> Self {
+        Self { file, dialect, visits: Cell::new(0) }
+    }
+}
+
+/// Finds the problems of parts that can be decoded on their own, once it is known that there are any.
+pub(crate) type Parts = fn(&Node, &Context<'_>, &mut Problems<'_>);
+
 /// Decode `root` as far as it goes, adding what is wrong to `problems`.
 ///
-/// Out: the value, made from what is not wrong; nothing if too little is left.
+/// In: `parts`, which spares a round over the whole document for every problem in a part. Out: the value, made from what is not
+/// wrong; nothing if too little is left.
 pub(crate) fn decode<T: DeserializeOwned>(
     root: &Node,
-    text: &str,
-    file: &str,
-    dialect: Dialect,
-    problems: &mut Vec<Diagnostic>,
+    context: &Context<'_>,
+    problems: &mut Problems<'_>,
+    parts: Option<Parts>,
 ) -> Option<T> {
-    let context = Context { file, dialect, visits: Cell::new(0) };
+    let mut parts = parts;
     loop {
-        let problem = match T::deserialize(Decoder::new(root, &context)) {
+        let problem = match T::deserialize(Decoder::new(root, context)) {
             Ok(value) => return Some(value),
             Err(problem) => *problem.0,
         };
-        if !problem.silent {
-            let at = problem.at.unwrap_or(root.at);
-            let message = Problem::new(problem.what).to_string();
-            let mut diagnostic = Diagnostic::new(at.position(file), text, message);
+        let at = problem.at.unwrap_or(root.at).position(context.file);
+        let message = Problem::new(problem.what).to_string();
+        if let Some(diagnostic) = (!problem.silent).then(|| problems.add(&at, message)).flatten() {
             (diagnostic.hint, diagnostic.suggestion) = (problem.hint, problem.suggestion);
-            problems.push(diagnostic);
         }
-        if !problem.cut || context.visits.get() > MOST_VISITS || problems.len() >= MOST_PROBLEMS {
+        if !problem.cut {
             return None;
+        }
+        if context.visits.get() > MOST_VISITS {
+            problems.give_up();
+        }
+        if problems.unfinished() {
+            return None;
+        }
+        if let Some(parts) = parts.take() {
+            parts(root, context, problems);
         }
     }
 }
 
-struct Context<'a> {
-    file: &'a str,
-    dialect: Dialect,
-    visits: Cell<usize>,
+/// Find the problems of each item of a list, and cut items of which too little is left.
+pub(crate) fn settle<T: DeserializeOwned>(list: &Node, context: &Context<'_>, problems: &mut Problems<'_>) {
+    let Kind::List(items) = &list.kind else { return };
+    for item in items.iter().filter(|item| !item.cut.get() && !matches!(item.kind, Kind::Null)) {
+        if problems.unfinished() {
+            return;
+        }
+        if decode::<T>(item, context, problems, None).is_none() {
+            item.cut.set(true);
+        }
+    }
 }
 
 /// Which entries of a mapping a structure sees.
@@ -414,187 +440,5 @@ impl<'a> Deserializer<'a> for Decoder<'a> {
 
     fn deserialize_ignored_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_unit()
-    }
-}
-
-/// The two halves of [`Decoder::split`].
-struct Halves<'a>(std::array::IntoIter<Decoder<'a>, 2>);
-
-impl<'a> SeqAccess<'a> for Halves<'a> {
-    type Error = Problem;
-
-    fn next_element_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Problem> {
-        self.0.next().map(|half| seed.deserialize(half)).transpose()
-    }
-}
-
-struct Items<'a> {
-    items: std::slice::Iter<'a, Node>,
-    context: &'a Context<'a>,
-}
-
-impl<'a> SeqAccess<'a> for Items<'a> {
-    type Error = Problem;
-
-    fn next_element_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Problem> {
-        let Some(item) = self.items.by_ref().find(|item| !item.cut.get()) else { return Ok(None) };
-        self.context.visits.set(self.context.visits.get().saturating_add(1));
-        seed.deserialize(Decoder::new(item, self.context)).map(Some).map_err(|mut problem| {
-            let inner = &mut *problem.0;
-            if matches!(inner.what, What::Nothing) && inner.at.is_none() {
-                inner.what = What::Message("a list item without a value".to_owned());
-                inner.hint = None;
-            }
-            inner.at.get_or_insert(item.at);
-            cut(item, inner);
-            problem
-        })
-    }
-}
-
-/// Cut the innermost branch that holds a problem.
-fn cut(node: &Node, problem: &mut crate::problem::Inner) {
-    if !problem.cut {
-        node.cut.set(true);
-        problem.cut = true;
-    }
-}
-
-struct Entries<'a> {
-    entries: std::slice::Iter<'a, Entry>,
-    current: Option<&'a Entry>,
-    owner: Decoder<'a>,
-    fields: Option<(&'static str, &'static [&'static str])>,
-}
-
-impl<'a> Entries<'a> {
-    /// Give the name under which the structure knows a key.
-    fn spelling(&self, key: &'a str) -> &'a str {
-        match self.fields {
-            Some((_, fields)) if self.owner.context.dialect != Dialect::Manifest && !fields.contains(&key) => {
-                fields.iter().find(|field| field.eq_ignore_ascii_case(key)).copied().unwrap_or(key)
-            }
-            _ => key,
-        }
-    }
-
-    fn unknown_key(&self, entry: &Entry, key: &str, mut legal: Vec<String>) -> Problem {
-        if let Keys::Except(head) = self.owner.keys {
-            legal.splice(0..0, head.iter().map(|&key| key.to_owned()));
-        }
-        let suggestion = nearest(key, legal.iter().map(String::as_str));
-        self.owner.node.excused.borrow_mut().extend(suggestion.clone());
-        let message = match self.fields.map(|(name, _)| name) {
-            Some("Manifest") => format!("`{}` is not a section of a manifest", shorten(key)),
-            Some(name) => format!("`{}` is not a key of {}", shorten(key), self.owner.noun(name)),
-            None => format!("`{}` is not a key here", shorten(key)),
-        };
-        let mut problem = Problem::message(message);
-        (problem.0.hint, problem.0.suggestion) = (listed(&legal, suggestion.as_deref()), suggestion);
-        problem.0.at = Some(entry.key_at);
-        problem
-    }
-}
-
-impl<'a> MapAccess<'a> for Entries<'a> {
-    type Error = Problem;
-
-    fn next_key_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Problem> {
-        let keys = self.owner.keys;
-        let next = self.entries.by_ref().find(|entry| !entry.value.cut.get() && keys.sees(&entry.key));
-        let Some(entry) = next else { return Ok(None) };
-        self.owner.context.visits.set(self.owner.context.visits.get().saturating_add(1));
-        self.current = Some(entry);
-        let key = Key { text: self.spelling(&entry.key), entry, context: self.owner.context };
-        seed.deserialize(key).map(Some).map_err(|mut problem| {
-            if let What::UnknownKey { key, legal } = &mut problem.0.what {
-                let (key, legal) = (std::mem::take(key), std::mem::take(legal));
-                problem = self.unknown_key(entry, &key, legal);
-            }
-            problem.0.at.get_or_insert(entry.key_at);
-            cut(&entry.value, &mut problem.0);
-            problem
-        })
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, Problem> {
-        let entry = self.current.take().ok_or_else(|| Problem::custom("a value without a key"))?;
-        let decoder = Decoder { under: Some(&entry.key), ..Decoder::new(&entry.value, self.owner.context) };
-        seed.deserialize(decoder).map_err(|mut problem| {
-            let inner = &mut *problem.0;
-            if matches!(inner.what, What::Nothing) && inner.at.is_none() {
-                inner.what = What::Message(format!("`{}` has no value", shorten(&entry.key)));
-                inner.at = Some(entry.key_at);
-            }
-            inner.at.get_or_insert(entry.value.at);
-            if !inner.cut {
-                self.owner.node.excused.borrow_mut().push(self.spelling(&entry.key).to_owned());
-            }
-            cut(&entry.value, inner);
-            problem
-        })
-    }
-}
-
-/// A key on its own.
-struct Key<'a> {
-    text: &'a str,
-    entry: &'a Entry,
-    context: &'a Context<'a>,
-}
-
-impl<'de> Deserializer<'de> for Key<'de> {
-    type Error = Problem;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        visitor.visit_borrowed_str(self.text)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Problem> {
-        if name == SPANNED {
-            let place = self.entry.key_at;
-            visitor.visit_seq(Placed { step: 0, file: self.context.file, place, value: Value::Key(self) })
-        } else {
-            visitor.visit_newtype_struct(self)
-        }
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple
-        tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-enum Value<'a> {
-    Node(Decoder<'a>),
-    Key(Key<'a>),
-}
-
-/// What [`crate::Spanned`] reads: file, line, column, width, value.
-struct Placed<'a> {
-    step: u8,
-    file: &'a str,
-    place: Place,
-    value: Value<'a>,
-}
-
-impl<'a> SeqAccess<'a> for Placed<'a> {
-    type Error = Problem;
-
-    fn next_element_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Problem> {
-        self.step = self.step.saturating_add(1);
-        let number = |value: u32| -> U32Deserializer<Problem> { value.into_deserializer() };
-        let done = match self.step {
-            1 => seed.deserialize(serde::de::value::BorrowedStrDeserializer::new(self.file)),
-            2 => seed.deserialize(number(self.place.line)),
-            3 => seed.deserialize(number(self.place.column)),
-            4 => seed.deserialize(number(self.place.width)),
-            5 => match &self.value {
-                Value::Node(decoder) => seed.deserialize(*decoder),
-                Value::Key(key) => seed.deserialize(StrDeserializer::new(key.text)),
-            },
-            _ => return Ok(None),
-        };
-        done.map(Some)
     }
 }

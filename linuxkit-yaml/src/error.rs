@@ -7,6 +7,9 @@ use crate::span::Position;
 /// Longest excerpt shown of a line, in characters: a manifest on one line must not fill the screen.
 const EXCERPT_CHARS: usize = 160;
 
+/// Last column that is shown: to find one in a line of megabytes takes time, and nobody reads such lines.
+const MOST_COLUMNS: usize = 4096;
+
 /// One problem of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -34,9 +37,9 @@ pub struct Excerpt {
 }
 
 impl Diagnostic {
-    /// Make a diagnostic at `at`, taking its excerpt from `text`, the whole file.
-    pub(crate) fn new(at: Position, text: &str, message: String) -> Self {
-        let excerpt = Excerpt::cut(text, &at);
+    /// Make a diagnostic at `at`, which stands in `line`.
+    pub(crate) fn new(at: Position, line: Option<&str>, message: String) -> Self {
+        let excerpt = line.and_then(|line| Excerpt::cut(line, &at));
         Self { at, message, hint: None, suggestion: None, excerpt }
     }
 
@@ -67,9 +70,11 @@ impl Diagnostic {
 }
 
 impl Excerpt {
-    fn cut(text: &str, at: &Position) -> Option<Self> {
-        let line = text.lines().nth(usize::try_from(at.line).ok()?.checked_sub(1)?)?;
+    fn cut(line: &str, at: &Position) -> Option<Self> {
         let column = usize::try_from(at.column).ok()?.saturating_sub(1);
+        if column > MOST_COLUMNS {
+            return None;
+        }
         // A window around the problem: lines may be megabytes long.
         let start = if column > EXCERPT_CHARS / 2 { column.saturating_sub(EXCERPT_CHARS / 4) } else { 0 };
         let clean = |c: char| if c.is_control() { ' ' } else { c };
@@ -123,13 +128,7 @@ impl ManifestError {
     /// Report a problem of the whole text.
     pub(crate) fn whole(file: &str, message: impl Into<String>) -> Self {
         let at = Position { file: file.into(), ..Position::default() };
-        Diagnostic::new(at, "", message.into()).into()
-    }
-
-    /// Report several problems, sorted by their place; within a file only.
-    pub(crate) fn sorted(mut diagnostics: Vec<Diagnostic>) -> Self {
-        diagnostics.sort_by_key(|problem| (problem.at.line, problem.at.column));
-        Self { diagnostics }
+        Diagnostic::new(at, None, message.into()).into()
     }
 }
 

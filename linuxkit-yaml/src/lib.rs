@@ -24,6 +24,8 @@
 //!                text and place
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod check;
 mod decode;
 mod error;

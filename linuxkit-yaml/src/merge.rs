@@ -14,49 +14,58 @@
 //! Merging is associative. It differs from LinuxKit in volumes: there only those of the last file could be bound, so that people
 //! repeat them, and two different volumes of one name go unnoticed.
 
-use crate::check::{Report, first_at, services};
+use crate::check::{first_at, services};
 use crate::error::ManifestError;
 use crate::kernel::Kernel;
 use crate::manifest::Manifest;
 use crate::modules::Modules;
 use crate::network::Network;
-use crate::span::Spanned;
+use crate::problem::Problems;
+use crate::span::{Sources, Spanned};
 use crate::volume::Volume;
 
 /// Merge manifests, left to right.
 ///
-/// In: manifests from [`crate::parse`]. Out: one manifest; every position still names the file it came from. Without any
+/// In: manifests from [`crate::parse()`]. Out: one manifest; every position still names the file it came from. Without any
 /// input the result is the empty manifest.
 ///
 /// # Errors
 ///
 /// [`ManifestError`] if two services have one name, or two volumes one name and not one content.
 pub fn merge(manifests: impl IntoIterator<Item = Manifest>) -> Result<Manifest, ManifestError> {
-    let mut inputs = manifests.into_iter();
-    let mut merged = inputs.next().unwrap_or_default();
-    let mut problems = Vec::new();
-    for later in inputs {
-        merged.sources.append(later.sources);
-        let mut report = Report { sources: &merged.sources, problems: &mut problems };
-        merged.kernel = either(merged.kernel, later.kernel, kernel);
-        merged.init = either(merged.init, later.init, concatenate);
-        merged.onboot.extend(later.onboot);
-        merged.onshutdown.extend(later.onshutdown);
-        merged.services.extend(later.services);
-        volumes(&mut merged.volumes, later.volumes, &mut report);
-        merged.files.extend(later.files);
-        merged.trust = later.trust.or(merged.trust);
-        merged.hostname = later.hostname.or(merged.hostname);
-        merged.network = either(merged.network, later.network, network);
-        merged.modules = either(merged.modules, later.modules, modules);
-        for (key, value) in later.sysctl {
-            // The key as well, so that its position is that of the value.
-            merged.sysctl.remove(&key);
-            merged.sysctl.insert(key, value);
-        }
+    let mut inputs: Vec<Manifest> = manifests.into_iter().collect();
+    let mut sources = Sources::default();
+    for input in &mut inputs {
+        sources.append(std::mem::take(&mut input.sources));
     }
-    services(&merged, &mut Report { sources: &merged.sources, problems: &mut problems });
-    if problems.is_empty() { Ok(merged) } else { Err(ManifestError { diagnostics: problems }) }
+    let mut problems = Problems::new(&sources);
+    let merged = inputs.into_iter().reduce(|first, later| two(first, later, &mut problems)).unwrap_or_default();
+    services(&merged, &mut problems);
+    if problems.is_empty() { Ok(Manifest { sources, ..merged }) } else { Err(problems.into_error()) }
+}
+
+fn two(mut first: Manifest, later: Manifest, problems: &mut Problems<'_>) -> Manifest {
+    volumes(&mut first.volumes, later.volumes, problems);
+    for (key, value) in later.sysctl {
+        // The key as well, so that its position is that of the value.
+        first.sysctl.remove(&key);
+        first.sysctl.insert(key, value);
+    }
+    Manifest {
+        kernel: either(first.kernel, later.kernel, kernel),
+        init: either(first.init, later.init, concatenate),
+        onboot: concatenate(first.onboot, later.onboot),
+        onshutdown: concatenate(first.onshutdown, later.onshutdown),
+        services: concatenate(first.services, later.services),
+        volumes: first.volumes,
+        files: concatenate(first.files, later.files),
+        trust: later.trust.or(first.trust),
+        hostname: later.hostname.or(first.hostname),
+        network: either(first.network, later.network, network),
+        modules: either(first.modules, later.modules, modules),
+        sysctl: first.sysctl,
+        sources: first.sources,
+    }
 }
 
 fn either<T>(first: Option<T>, later: Option<T>, both: impl FnOnce(T, T) -> T) -> Option<T> {
@@ -88,14 +97,14 @@ fn last_with_text(first: Option<Spanned<String>>, later: Option<Spanned<String>>
     }
 }
 
-fn volumes(merged: &mut Vec<Volume>, later: Vec<Volume>, report: &mut Report<'_>) {
+fn volumes(merged: &mut Vec<Volume>, later: Vec<Volume>, problems: &mut Problems<'_>) {
     for volume in later {
         match merged.iter().find(|known| known.name == volume.name) {
             None => merged.push(volume),
             Some(known) if *known == volume => (),
             Some(known) => {
                 let first = first_at(&known.name.at, &volume.name.at);
-                report.say(&volume.name.at, format!("volume `{}` is another one in {first}", volume.name));
+                problems.add(&volume.name.at, format!("volume `{}` is another one in {first}", volume.name));
             }
         }
     }

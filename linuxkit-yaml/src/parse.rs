@@ -5,12 +5,16 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 
 use crate::check;
-use crate::decode::{Dialect, decode};
-use crate::error::{Diagnostic, ManifestError};
-use crate::image::ContainerConfig;
+use crate::decode::{Context, Dialect, decode, settle};
+use crate::error::ManifestError;
+use crate::file::File;
+use crate::image::{Container, ContainerConfig};
+use crate::init::InitEntry;
 use crate::manifest::Manifest;
-use crate::node::{Kind, Node, Place};
+use crate::node::{Kind, Node};
+use crate::problem::Problems;
 use crate::span::{Position, Sources};
+use crate::volume::Volume;
 use crate::yaml;
 
 /// Longest text that is read, in bytes. LinuxKit's own manifests stay below 20 kB.
@@ -50,20 +54,37 @@ pub fn parse_with_packages(
 
 fn parse_document(text: &[u8], name: &str, packages: Option<&mut Packages<'_>>) -> Result<Manifest, ManifestError> {
     let text = readable(text, name, "manifest")?;
-    let (mut root, mut problems) = document(text, name, "manifest")?;
+    let sources = Sources::of(name, text);
+    let mut problems = Problems::new(&sources);
+    let mut root = document(text, name, "manifest", &mut problems)?;
     if let Some(packages) = packages {
-        let mut report = |at: Place, reason: String| problems.push(Diagnostic::new(at.position(name), text, reason));
-        root.expand(packages, &mut report);
+        root.expand(packages, &mut |at, reason| {
+            problems.add(&at.position(name), reason);
+        });
     }
-    let manifest = decode::<Manifest>(&root, text, name, Dialect::Manifest, &mut problems);
-    let Some(mut manifest) = manifest else { return Err(ManifestError::sorted(problems)) };
-    manifest.sources = Sources::of(name, text);
+    let context = Context::new(name, Dialect::Manifest);
+    let manifest = decode::<Manifest>(&root, &context, &mut problems, Some(items));
+    let Some(manifest) = manifest else { return Err(problems.into_error()) };
     let mut wounded = BTreeSet::new();
     if !problems.is_empty() {
         root.wounded(&mut wounded);
     }
     check::manifest(&manifest, &wounded, &mut problems);
-    if problems.is_empty() { Ok(manifest) } else { Err(ManifestError::sorted(problems)) }
+    if problems.is_empty() { Ok(Manifest { sources, ..manifest }) } else { Err(problems.into_error()) }
+}
+
+/// Find the problems of the lists of a manifest, item by item.
+fn items(root: &Node, context: &Context<'_>, problems: &mut Problems<'_>) {
+    let Kind::Map(sections) = &root.kind else { return };
+    for section in sections {
+        match section.key.as_str() {
+            "init" => settle::<InitEntry>(&section.value, context, problems),
+            "onboot" | "onshutdown" | "services" => settle::<Container>(&section.value, context, problems),
+            "volumes" => settle::<Volume>(&section.value, context, problems),
+            "files" => settle::<File>(&section.value, context, problems),
+            _ => (),
+        }
+    }
 }
 
 /// Parse an image's label `org.mobyproject.config`.
@@ -79,7 +100,7 @@ pub fn parse_label(text: &str, reference: &str) -> Result<ContainerConfig, Manif
         return Ok(ContainerConfig::default());
     }
     let text = readable(text.as_bytes(), &name, "label")?;
-    finish(text, &name, document(text, &name, "label")?, Dialect::Label)
+    simple(text, &name, "label", Dialect::Label)
 }
 
 /// Parse any structure with the options and messages of manifests, but LinuxKit's rules for `build.yml`.
@@ -92,34 +113,36 @@ pub fn parse_label(text: &str, reference: &str) -> Result<ContainerConfig, Manif
 /// [`ManifestError`] with every problem found.
 pub fn from_yaml<T: DeserializeOwned>(text: impl AsRef<[u8]>, name: &str) -> Result<T, ManifestError> {
     let text = readable(text.as_ref(), name, "file")?;
-    finish(text, name, document(text, name, "file")?, Dialect::Recipe)
+    simple(text, name, "file", Dialect::Recipe)
 }
 
-/// Decode a document that needs no checks of meaning.
-fn finish<T: DeserializeOwned>(
-    text: &str,
-    name: &str,
-    (root, mut problems): (Node, Vec<Diagnostic>),
-    dialect: Dialect,
-) -> Result<T, ManifestError> {
-    let value = decode(&root, text, name, dialect, &mut problems);
-    value.filter(|_| problems.is_empty()).ok_or_else(|| ManifestError::sorted(problems))
+/// Read and decode a document that needs no checks of meaning.
+fn simple<T: DeserializeOwned>(text: &str, name: &str, what: &str, dialect: Dialect) -> Result<T, ManifestError> {
+    let sources = Sources::of(name, text);
+    let mut problems = Problems::new(&sources);
+    let root = document(text, name, what, &mut problems)?;
+    let value = decode(&root, &Context::new(name, dialect), &mut problems, None);
+    match value {
+        Some(value) if problems.is_empty() => Ok(value),
+        _ => Err(problems.into_error()),
+    }
 }
 
 /// Read the first document of a text; one without a value is as empty as no text.
-fn document(text: &str, name: &str, what: &str) -> Result<(Node, Vec<Diagnostic>), ManifestError> {
-    let (root, problems) = yaml::read(text, name)?;
+fn document(text: &str, name: &str, what: &str, problems: &mut Problems<'_>) -> Result<Node, ManifestError> {
+    let root = yaml::read(text, name, problems).map_err(|(at, message)| problems.only(&at, message))?;
     if matches!(root.kind, Kind::Null) {
         return Err(ManifestError::whole(name, format!("the {what} is empty")));
     }
-    Ok((root, problems))
+    Ok(root)
 }
 
 /// Refuse what is no text: too long, not UTF-8, with NUL bytes, or nothing but blanks and comments.
 fn readable<'a>(bytes: &'a [u8], name: &str, what: &str) -> Result<&'a str, ManifestError> {
     if bytes.len() > MAX_BYTES {
-        let (size, most) = (bytes.len(), MAX_BYTES / 1024 / 1024);
-        return Err(ManifestError::whole(name, format!("the {what} has {size} bytes; at most {most} MiB are read")));
+        // Without the size: callers read no further than one byte beyond the limit.
+        let most = MAX_BYTES / 1024 / 1024;
+        return Err(ManifestError::whole(name, format!("the {what} is longer than {most} MiB")));
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -148,5 +171,5 @@ fn at_end_of(before: &[u8], bytes: &[u8], name: &str, message: String) -> Manife
     let last = before.rsplit('\n').next().unwrap_or_default();
     let column = narrow(last.chars().count().saturating_add(1));
     let at = Position { file: name.into(), line, column, width: 1 };
-    Diagnostic::new(at, &String::from_utf8_lossy(bytes), message).into()
+    Sources::of(name, &String::from_utf8_lossy(bytes)).diagnose(&at, message).into()
 }

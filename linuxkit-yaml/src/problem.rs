@@ -4,7 +4,66 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use crate::error::{Diagnostic, ManifestError};
 use crate::node::{Place, shorten};
+use crate::span::{Position, Sources};
+
+/// Problems reported in one run; whoever has more will not read them.
+const MOST_PROBLEMS: usize = 1_000;
+
+/// The problems found so far in one or more texts.
+pub(crate) struct Problems<'a> {
+    sources: &'a Sources,
+    found: Vec<Diagnostic>,
+    /// The search ended before everything was looked at.
+    unfinished: bool,
+}
+
+impl<'a> Problems<'a> {
+    pub(crate) fn new(sources: &'a Sources) -> Self {
+        Self { sources, found: Vec::new(), unfinished: false }
+    }
+
+    /// Add a problem; the diagnostic can still be completed.
+    pub(crate) fn add(&mut self, at: &Position, message: impl Into<String>) -> Option<&mut Diagnostic> {
+        if self.found.len() >= MOST_PROBLEMS {
+            self.unfinished = true;
+            return None;
+        }
+        self.found.push(self.sources.diagnose(at, message));
+        self.found.last_mut()
+    }
+
+    /// Make an error of one problem that hides all others.
+    pub(crate) fn only(&self, at: &Position, message: String) -> ManifestError {
+        self.sources.diagnose(at, message).into()
+    }
+
+    /// Say that not everything was looked at.
+    pub(crate) fn give_up(&mut self) {
+        self.unfinished = true;
+    }
+
+    pub(crate) fn unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Make an error of what was found: the files in the order given, the problems of each in the order of its text.
+    pub(crate) fn into_error(self) -> ManifestError {
+        let mut diagnostics = self.found;
+        let rank = |problem: &Diagnostic| self.sources.rank(&problem.at);
+        diagnostics.sort_by_key(|problem| (rank(problem), problem.at.line, problem.at.column));
+        if let Some(last) = diagnostics.last().filter(|_| self.unfinished) {
+            let at = Position { line: 0, column: 0, width: 0, ..last.at.clone() };
+            diagnostics.push(self.sources.diagnose(&at, "there are too many problems to look for all of them"));
+        }
+        ManifestError { diagnostics }
+    }
+}
 
 /// Longest list of legal keys that is printed although the nearest is known.
 const MOST_KEYS: usize = 16;

@@ -371,3 +371,6 @@ impl JsonSchema for Reference {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
@@ -19,7 +19,7 @@ pub(crate) const SPANNED: &str = "$linuxkit_yaml::spanned";
 /// manifest equals the first.
 #[derive(Clone)]
 pub struct Position {
-    /// The name that was given to [`crate::parse`], shared by all positions of a file.
+    /// The name that was given to [`crate::parse()`], shared by all positions of a file.
     pub file: Arc<str>,
     /// Line, from 1; 0 if the value did not come from text.
     pub line: u32,
@@ -166,28 +166,52 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for Spanned<T> {
 ///
 /// All values compare equal, like positions.
 #[derive(Clone, Default)]
-pub struct Sources(Vec<(Arc<str>, Arc<str>)>);
+pub struct Sources(Vec<Arc<Source>>);
+
+struct Source {
+    file: Arc<str>,
+    text: Box<str>,
+    /// Offset of each line; made when the first line is shown, because few manifests are wrong.
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl Source {
+    /// Give a line, counted from 1.
+    fn line(&self, number: u32) -> Option<&str> {
+        let starts = self.lines.get_or_init(|| {
+            let behind_break = |(offset, _): (usize, &str)| offset.saturating_add(1);
+            std::iter::once(0).chain(self.text.match_indices('\n').map(behind_break)).collect()
+        });
+        let start = *starts.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        self.text.get(start..)?.lines().next()
+    }
+}
 
 impl Sources {
     pub(crate) fn of(file: &str, text: &str) -> Self {
-        Self(vec![(Arc::from(file), Arc::from(text))])
+        Self(vec![Arc::new(Source { file: file.into(), text: text.into(), lines: OnceLock::new() })])
     }
 
     pub(crate) fn append(&mut self, later: Self) {
         self.0.extend(later.0);
     }
 
+    /// Give the place of a position's file among the sources.
+    pub(crate) fn rank(&self, at: &Position) -> Option<usize> {
+        self.0.iter().position(|source| source.file == at.file)
+    }
+
     /// Write a diagnostic at `at`, with the line it stands in if that file is known.
     #[must_use]
     pub fn diagnose(&self, at: &Position, message: impl Into<String>) -> Diagnostic {
-        let text = self.0.iter().find(|(file, _)| *file == at.file).map(|(_, text)| &**text);
-        Diagnostic::new(at.clone(), text.unwrap_or_default(), message.into())
+        let line = self.rank(at).and_then(|rank| self.0.get(rank)).and_then(|source| source.line(at.line));
+        Diagnostic::new(at.clone(), line, message.into())
     }
 }
 
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(file, _)| file)).finish()
+        f.debug_list().entries(self.0.iter().map(|source| &source.file)).finish()
     }
 }
 

@@ -10,14 +10,16 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Location, MessageFormatter, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
 
-use crate::error::{Diagnostic, ManifestError};
 use crate::node::{Entry, Kind, Node, Place};
+use crate::problem::Problems;
+use crate::span::Position;
 
-/// Nodes a document may have, aliases expanded: about what [`crate::MAX_BYTES`] of text can hold.
-const MAX_NODES: usize = 1_500_000;
+/// Nodes a document may have, aliases expanded: what fills [`crate::MAX_BYTES`] in a manifest that people write, and half a
+/// second's work.
+const MAX_NODES: usize = 300_000;
 
 /// Nodes that aliases may add. A manifest repeats an environment or two; an alias bomb repeats itself.
-const MAX_ALIASED_NODES: usize = 200_000;
+const MAX_ALIASED_NODES: usize = 100_000;
 
 /// Collections inside collections; the deepest key lies at 8. The library recurses over them, at 30 kB of stack each without
 /// optimisation, and threads have 2 MB.
@@ -47,19 +49,19 @@ fn options() -> Options {
 
 /// Read the first document of `text` into a tree.
 ///
-/// Out: the tree, and what is wrong with its keys (duplicates, keys that are no scalars); those entries are left out.
-pub(crate) fn read(text: &str, file: &str) -> Result<(Node, Vec<Diagnostic>), ManifestError> {
+/// Entries with wrong keys (duplicates, keys that are no scalars) are left out and reported to `problems`.
+///
+/// # Errors
+///
+/// The text is no YAML, or too much of it.
+pub(crate) fn read(text: &str, file: &str, problems: &mut Problems<'_>) -> Result<Node, (Position, String)> {
     let first = first_document(text);
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(first, options()) {
-        Ok(raw) => {
-            let mut builder = Builder { text: first, file, problems: Vec::new() };
-            let node = builder.node(raw);
-            Ok((node, builder.problems))
-        }
+        Ok(raw) => Ok(Builder { text: first, file, problems }.node(raw)),
         Err(error) => {
             let message = complaint(error.without_snippet());
             let place = error.location().map(|location| place(location, None)).unwrap_or_default();
-            Err(Diagnostic::new(place.position(file), text, message).into())
+            Err((place.position(file), message))
         }
     }
 }
@@ -77,6 +79,7 @@ fn complaint(error: &Error) -> String {
         Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
             format!("the document has more than {MAX_NODES} values")
         }
+        Error::Budget { .. } => "the document has too many anchors, aliases or merge keys".to_owned(),
         other => {
             let message = UserMessageFormatter.format_message(other);
             message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -185,13 +188,13 @@ fn place(location: Location, width: Option<u64>) -> Place {
 }
 
 /// Turns what the library read into [`Node`]s, taking the text of scalars from the source.
-struct Builder<'a> {
+struct Builder<'a, 'b> {
     text: &'a str,
     file: &'a str,
-    problems: Vec<Diagnostic>,
+    problems: &'a mut Problems<'b>,
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     fn node(&mut self, raw: Spanned<Raw>) -> Node {
         let span = raw.defined.span();
         let mut at = place(raw.defined, Some(span.len()));
@@ -238,7 +241,7 @@ impl Builder<'_> {
     }
 
     fn problem(&mut self, at: Place, message: String) {
-        self.problems.push(Diagnostic::new(at.position(self.file), self.text, message));
+        self.problems.add(&at.position(self.file), message);
     }
 
     /// Give the source text of a scalar.

@@ -137,14 +137,15 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     let name = args.base_name();
     std::fs::create_dir_all(&args.dir)
         .with_context(|| format!("could not make the folder `{}`", args.dir.display()))?;
-    let mut written = Vec::new();
+    // Nothing gets its name before everything is written: one build's files belong together.
+    let mut outputs = Vec::new();
     for format in &args.format {
-        written.extend(match format {
-            Format::KernelInitrd => write::kernel_initrd(&plan, &segments, &args.dir, &name)?,
-            Format::Tar => write::tar(&plan, &segments, &args.dir, &name)?,
+        outputs.extend(match format {
+            Format::KernelInitrd => write::initrd::outputs(&plan, &segments, &args.dir, &name)?,
+            Format::Tar => write::tar::outputs(&plan, &segments, &args.dir, &name)?,
         });
     }
-    Ok(written)
+    Ok(write::publish(outputs)?)
 }
 
 /// Stages 1 and 2: from files to a plan.

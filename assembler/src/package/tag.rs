@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use linuxkit_yaml::Reference;
 use sha2::{Digest as _, Sha256};
 
 use super::error::{PackageError, io_error};
@@ -30,12 +31,9 @@ pub fn name(recipe: &Loaded, org: Option<&str>, tag: Option<&str>) -> Result<Str
     let org = org.unwrap_or(&recipe.recipe.org);
     let image = &recipe.recipe.image;
     let refuse = |reason| Err(PackageError::Unusable { path: recipe.folder.join(FILE), reason });
-    let lower = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/".contains(&b));
-    let edges = |text: &str| {
-        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.ends_with(|c: char| c.is_ascii_alphanumeric())
-    };
-    if ![org, image].into_iter().all(|text| lower(text) && edges(text)) || image.contains('/') {
-        return refuse(format!("`{org}/{image}` is not the name of an image"));
+    let short = format!("{org}/{image}");
+    if image.contains(['/', ':', '@']) || !matches!(short.parse(), Ok(Reference::Registry(_))) {
+        return refuse(format!("`{short}` is not the name of an image"));
     }
     let word = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if tag.is_empty() || tag.len() > 128 || tag.starts_with(['.', '-']) || !tag.bytes().all(word) {
@@ -43,7 +41,7 @@ pub fn name(recipe: &Loaded, org: Option<&str>, tag: Option<&str>) -> Result<Str
             "`{template}` gives the tag `{tag}`, which is not one; of Go's templates only `{{{{.Hash}}}}` is known"
         ));
     }
-    Ok(format!("{org}/{image}:{tag}"))
+    Ok(format!("{short}:{tag}"))
 }
 
 /// Give the full name: with the registry that short names mean.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
@@ -19,22 +20,24 @@ pub(super) struct Failure {
     pub(super) passing: bool,
     /// Another endpoint may do better.
     pub(super) elsewhere: bool,
+    /// How long the registry wants to be left alone.
+    pub(super) after: Option<Duration>,
 }
 
 impl Failure {
     /// A failure that nothing helps against.
     pub(super) fn last(error: PullError) -> Self {
-        Self { error, passing: false, elsewhere: false }
+        Self { error, passing: false, elsewhere: false, after: None }
     }
 
     /// A failure that may pass.
     pub(super) fn passing(error: PullError) -> Self {
-        Self { error, passing: true, elsewhere: true }
+        Self { error, passing: true, elsewhere: true, after: None }
     }
 
     /// A failure of this endpoint only.
     fn elsewhere(error: PullError) -> Self {
-        Self { error, passing: false, elsewhere: true }
+        Self { error, passing: false, elsewhere: true, after: None }
     }
 }
 
@@ -70,8 +73,8 @@ impl Asked<'_> {
                     // A refused connection or a bad certificate stays so; a connection that broke may not.
                     let passing =
                         !cause.is_connect() && !cause.is_builder() && !cause.is_redirect() || was_reset(&cause);
-                    let error = PullError::Unreachable { reference, registry, cause: cause.without_url().into() };
-                    return Failure { error, passing, elsewhere: true };
+                    let error = PullError::Unreachable { reference, registry, cause: innermost(&cause).into() };
+                    return Failure { error, passing, elsewhere: true, after: None };
                 }
             },
             OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
@@ -100,9 +103,7 @@ impl Asked<'_> {
         if cause.kind() == io::ErrorKind::TimedOut || text.contains("timed out") {
             return Failure::passing(PullError::Timeout { reference, registry });
         }
-        // Only the innermost cause is kept: the ones around it repeat it, with the address.
-        let inner = text.rsplit(": ").next().unwrap_or(&text).to_owned();
-        Failure::passing(PullError::Unreachable { reference, registry, cause: inner.into() })
+        Failure::passing(PullError::Unreachable { reference, registry, cause: innermost(&cause).into() })
     }
 }
 
@@ -137,6 +138,15 @@ fn coded(envelope: &OciEnvelope) -> Status {
         _ => None,
     });
     known.unwrap_or_else(|| Status::Other(text()))
+}
+
+/// Give the text of the innermost cause: the ones around it add nothing but the address.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
 }
 
 /// Tell whether somewhere below a connection was cut.

@@ -13,6 +13,7 @@ mod import;
 mod live;
 mod local;
 mod login;
+mod plain;
 mod progress;
 mod push;
 mod registry;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linuxkit_yaml::RegistryReference;
 use oci_client::RegistryOperation;
@@ -14,15 +14,26 @@ use oci_client::secrets::RegistryAuth;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
-use super::document::ACCEPTED;
 use super::endpoint::{Endpoint, Mirror, Scheme};
 use super::error::{PullError, chain};
 use super::failure::{Asked, Failure};
 use super::login;
+use super::plain::Plain;
 use crate::digest::Digest;
+
+/// What we call ourselves.
+const USER_AGENT: &str = concat!("hullkit/", env!("CARGO_PKG_VERSION"));
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a token is trusted to be good; registries promise a minute.
+///
+/// Source: distribution/distribution, `docs/spec/auth/token.md`, `expires_in`.
+const TOKEN: Duration = Duration::from_secs(50);
+
+/// Longest pause a registry may ask for.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Pauses before the second, third and fourth attempt.
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
@@ -79,6 +90,10 @@ pub(super) struct Connection {
     pub(super) client: Client,
     /// What it introduces itself with.
     pub(super) auth: RegistryAuth,
+    /// For manifests.
+    plain: Plain,
+    /// When it introduced itself.
+    since: Instant,
 }
 
 impl fmt::Debug for Registries {
@@ -124,8 +139,7 @@ impl Registries {
                 Some(digest) => endpoint.by_digest(name, &digest.to_string()),
                 None => endpoint.by_tag(name, name.tag_or_latest().unwrap_or("latest")),
             };
-            let answer = connection.client.pull_manifest_raw(&image, &connection.auth, &ACCEPTED).await;
-            answer.map(|(bytes, _)| bytes.to_vec()).map_err(|error| asked.failure(endpoint, &connection.auth, error))
+            connection.plain.manifest(&image, &connection.auth, endpoint, asked).await
         })?;
         match digest.map(|want| (*want, Digest::of(&bytes))) {
             Some((want, got)) if want != got => {
@@ -166,7 +180,11 @@ impl Registries {
         let key = Key { endpoint: endpoint.clone(), repository: name.repository.clone(), push };
         let cell = {
             let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(connections.entry(key).or_default())
+            let cell = connections.entry(key).or_default();
+            if cell.get().is_some_and(|connection| connection.since.elapsed() > TOKEN) {
+                *cell = Arc::default();
+            }
+            Arc::clone(cell)
         };
         cell.get_or_try_init(|| self.introduce(endpoint, name, push)).await.cloned()
     }
@@ -201,7 +219,10 @@ impl Registries {
                         cause,
                     }));
                 }
-                Ok(_) => return Ok(Connection { client, auth }),
+                Ok(token) => {
+                    let plain = self.plain(scheme, push, token).map_err(Failure::last)?;
+                    return Ok(Connection { client, auth, plain, since: Instant::now() });
+                }
                 Err(error) => {
                     let talks_tls = chain(&error).contains("certificate");
                     failure = Some(asked.failure(endpoint, &auth, error));
@@ -230,10 +251,8 @@ impl Registries {
     /// Build a client. One that sends has no limit on silence: the library counts the whole upload as such; what sends
     /// watches its own progress.
     fn client(&self, protocol: &ClientProtocol, push: bool) -> Result<Client, PullError> {
-        let mut extra_root_certificates = Vec::new();
-        for path in &self.options.certificates {
-            extra_root_certificates.extend(certificates(path)?);
-        }
+        let pem = |data| Certificate { encoding: CertificateEncoding::Pem, data };
+        let extra_root_certificates = self.authorities()?.into_iter().map(pem).collect();
         let config = ClientConfig {
             protocol: protocol.clone(),
             use_monolithic_push: true,
@@ -241,25 +260,46 @@ impl Registries {
             platform_resolver: None,
             read_timeout: (!push).then_some(self.options.stall),
             connect_timeout: Some(CONNECT),
-            user_agent: concat!("hullkit/", env!("CARGO_PKG_VERSION")),
+            user_agent: USER_AGENT,
             ..ClientConfig::default()
         };
         Client::try_from(config).map_err(|cause| PullError::Setup(cause.into()))
     }
+
+    /// Build what fetches manifests.
+    fn plain(&self, protocol: &ClientProtocol, push: bool, token: Option<String>) -> Result<Plain, PullError> {
+        let scheme = if *protocol == ClientProtocol::Http { "http" } else { "https" };
+        let mut builder = reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT);
+        if !push {
+            builder = builder.read_timeout(self.options.stall);
+        }
+        for pem in self.authorities()? {
+            let certificate = reqwest::Certificate::from_pem(&pem).map_err(|cause| PullError::Setup(cause.into()))?;
+            builder = builder.tls_certs_merge([certificate]);
+        }
+        let http = builder.build().map_err(|cause| PullError::Setup(cause.into()))?;
+        Ok(Plain { http, scheme, token })
+    }
+
+    /// Read the certificates of the authorities to trust, PEM, one each.
+    fn authorities(&self) -> Result<Vec<Vec<u8>>, PullError> {
+        let mut found = Vec::new();
+        for path in &self.options.certificates {
+            found.extend(certificates(path)?);
+        }
+        Ok(found)
+    }
 }
 
 /// Read a PEM file of one or more certificates.
-fn certificates(path: &PathBuf) -> Result<Vec<Certificate>, PullError> {
+fn certificates(path: &PathBuf) -> Result<Vec<Vec<u8>>, PullError> {
     const END: &str = "-----END CERTIFICATE-----";
     let source = |cause| PullError::Source { action: "read", path: path.clone(), cause };
     let mut text = String::new();
     std::fs::File::open(path).and_then(|file| file.take(1 << 20).read_to_string(&mut text)).map_err(source)?;
     // The library takes one certificate at a time; a bundle is cut at its end lines.
-    let found: Vec<Certificate> = text
-        .split_inclusive(END)
-        .filter(|part| part.ends_with(END))
-        .map(|part| Certificate { encoding: CertificateEncoding::Pem, data: part.as_bytes().to_vec() })
-        .collect();
+    let found: Vec<Vec<u8>> =
+        text.split_inclusive(END).filter(|part| part.ends_with(END)).map(|part| part.as_bytes().to_vec()).collect();
     if found.is_empty() {
         return Err(source(std::io::Error::new(std::io::ErrorKind::InvalidData, "it holds no PEM certificate")));
     }
@@ -270,7 +310,9 @@ fn certificates(path: &PathBuf) -> Result<Vec<Certificate>, PullError> {
 async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T, Failure> {
     for pause in PAUSES {
         match attempt().await {
-            Err(failure) if failure.passing => tokio::time::sleep(pause).await,
+            Err(failure) if failure.passing => {
+                tokio::time::sleep(failure.after.map_or(pause, |after| after.min(PAUSE_MAX))).await;
+            }
             other => return other,
         }
     }

@@ -28,10 +28,18 @@ pub(crate) fn root(digest: &Digest) -> String {
     format!("{IMAGES}/{}/rootfs", digest.short())
 }
 
+fn key(digest: &Digest) -> Key {
+    Key::new("image", [("image", digest.to_string())])
+}
+
+/// Tell whether an image's segment is in the store.
+pub(crate) fn is_packed(store: &Store, digest: &Digest) -> bool {
+    key(digest).path(store).is_file()
+}
+
 /// Find or pack an image.
 pub(crate) fn segment(store: &Store, digest: &Digest, image: &Image, limits: Limits) -> Result<Segment, RootfsError> {
-    let key = Key::new("image", [("image", digest.to_string())]);
-    segment::segment(store, &image.reference, &key, |packer| {
+    segment::segment(store, &image.reference, &key(digest), |packer| {
         let mut tree = tree(store, image, limits)?;
         add_mountpoints(&mut tree);
         let folder = format!("{}/{}", relative(IMAGES), digest.short());

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use flate2::read::MultiGzDecoder;
 
 use super::RootfsError;
+use super::ahead::Ahead;
 use super::record::{Decoder, Encoder};
 use crate::digest::Hashing;
 use crate::format::tar::Member;
@@ -82,7 +83,9 @@ fn walk(
     mut each: impl FnMut(&Member) -> Result<(), RootfsError>,
 ) -> Result<(), RootfsError> {
     let unreadable = |cause| RootfsError::Layer { image: image.to_owned(), layer: layer.digest, cause };
-    let mut reader = Reader::new(Hashing::new(open(store, image, layer)?), limits);
+    // One thread decompresses while this one hashes.
+    let stream = Ahead::new(open(store, image, layer)?);
+    let mut reader = Reader::new(Hashing::new(stream), limits);
     while let Some(member) = reader.next_member().map_err(unreadable)? {
         each(&member)?;
     }
@@ -161,6 +164,13 @@ impl Iterator for Members {
         let unread = |cause| RootfsError::Cache { action: "read", path: self.path.clone(), cause };
         self.decoder.next_member().map_err(unread).transpose()
     }
+}
+
+/// Read bytes as if they were an index, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn read_any(bytes: &[u8]) {
+    let mut decoder = Decoder::new(bytes);
+    while let Ok(Some(_)) = decoder.next_member() {}
 }
 
 #[cfg(test)]

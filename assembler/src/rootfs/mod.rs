@@ -23,7 +23,7 @@ mod segment;
 mod system;
 mod users;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ use crate::digest::Digest;
 use crate::format::cpio::CpioError;
 use crate::format::tar::TarError;
 use crate::format::tar::read::Limits;
-use crate::plan::{Image, Plan};
+use crate::plan::{Image, Layer, Plan};
 use crate::store::{Store, StoreError};
 
 pub use kernel::KernelFiles;
@@ -200,6 +200,11 @@ pub fn build(
         None => None,
     };
     let images = images(plan);
+    // The layers first, each alone: one large image would otherwise keep a single processor busy.
+    let layers = unpacked_layers(store, &images);
+    for indexed in parallel(options.jobs, &layers, |(image, layer)| layer::index(store, image, layer, options.limits)) {
+        indexed?;
+    }
     let packed = parallel(options.jobs, &images, |(digest, image)| {
         image::segment(store, digest, image, options.limits).map(told)
     });
@@ -221,6 +226,15 @@ fn images(plan: &Plan) -> Vec<(Digest, &Image)> {
             || lowers.contains(image::root(digest).as_str())
     };
     plan.images.iter().filter(|(digest, _)| used(digest)).map(|(digest, image)| (*digest, image)).collect()
+}
+
+/// List the layers of all images that have to be packed, each once.
+fn unpacked_layers<'a>(store: &Store, images: &[(Digest, &'a Image)]) -> Vec<(&'a str, &'a Layer)> {
+    let mut layers = BTreeMap::new();
+    for (_, image) in images.iter().filter(|(digest, _)| !image::is_packed(store, digest)) {
+        layers.extend(image.layers.iter().map(|layer| (layer.diff_id, (image.reference.as_str(), layer))));
+    }
+    layers.into_values().collect()
 }
 
 /// Find an image of the plan.

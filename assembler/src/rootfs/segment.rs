@@ -62,6 +62,11 @@ impl Key {
         Digest::of(&self.to_bytes())
     }
 
+    /// Give the path the segment has or would have.
+    pub(crate) fn path(&self, store: &Store) -> PathBuf {
+        store.folder("segments").join(format!("{}.cpio.zst", self.digest().hex()))
+    }
+
     /// Tell in words what is different from the last time something of this name was packed.
     fn difference(&self, last: Option<&Self>) -> String {
         let Some(last) = last else { return "never packed before".to_owned() };
@@ -86,7 +91,7 @@ pub(crate) fn segment(
     key: &Key,
     fill: impl FnOnce(&mut Packer<Tee<'_>>) -> Result<(), RootfsError>,
 ) -> Result<Segment, RootfsError> {
-    let path = store.folder("segments").join(format!("{}.cpio.zst", key.digest().hex()));
+    let path = key.path(store);
     let found = |size, cached, reason| Segment { name: name.to_owned(), path: path.clone(), size, cached, reason };
     if let Ok(metadata) = fs::metadata(&path) {
         return Ok(found(metadata.len(), true, "nothing it is made of has changed".to_owned()));

@@ -8,10 +8,11 @@
 //!
 //! Source: Linux, `Documentation/driver-api/early-userspace/buffer-format.rst`; `Documentation/arch/x86/microcode.rst`.
 
+use std::fs;
 use std::path::Path;
 
-use super::WriteError;
-use super::output::{Output, Written, publish};
+use super::output::{Output, Piece, Written, publish};
+use super::{WriteError, io_error};
 use crate::format::cpio::layout::padding;
 use crate::plan::Plan;
 use crate::rootfs::Segments;
@@ -26,30 +27,39 @@ const FORMAT: &str = "kernel+initrd";
 /// - [`WriteError::NoKernel`]: the plan has none.
 /// - [`WriteError::Io`].
 pub fn kernel_initrd(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Written>, WriteError> {
-    let (Some(planned), Some(files)) = (&plan.kernel, &segments.kernel) else {
-        return Err(WriteError::NoKernel { format: FORMAT });
-    };
-    let mut kernel = Output::create(&dir.join(format!("{name}-kernel")))?;
-    kernel.append_file(&files.binary)?;
-    let mut initrd = Output::create(&dir.join(format!("{name}-initrd.img")))?;
-    join(segments, &mut initrd)?;
-    let mut cmdline = Output::create(&dir.join(format!("{name}-cmdline")))?;
-    cmdline.append(planned.cmdline.as_bytes())?;
-    publish(vec![kernel, initrd, cmdline])
+    publish(outputs(plan, segments, dir, name)?)
 }
 
-/// Join the segments into one initrd; gives its length in bytes.
+/// As [`kernel_initrd`], up to the point where the files would appear: for who makes several formats at once.
 ///
 /// # Errors
 ///
-/// - [`WriteError::Io`].
-pub fn join(segments: &Segments, out: &mut Output) -> Result<u64, WriteError> {
+/// - As [`kernel_initrd`].
+pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
+    let (Some(planned), Some(files)) = (&plan.kernel, &segments.kernel) else {
+        return Err(WriteError::NoKernel { format: FORMAT });
+    };
+    let place = |suffix: &str| dir.join(format!("{name}-{suffix}"));
+    Ok(vec![
+        Output::join(&place("kernel"), &[Piece::File(&files.binary)])?,
+        Output::join(&place("initrd.img"), &pieces(segments)?)?,
+        Output::join(&place("cmdline"), &[Piece::Bytes(planned.cmdline.as_bytes())])?,
+    ])
+}
+
+/// List what an initrd is joined of, padding included.
+///
+/// # Errors
+///
+/// - [`WriteError::Io`]: a piece is not there.
+pub fn pieces(segments: &Segments) -> Result<Vec<Piece<'_>>, WriteError> {
     let ucode = segments.kernel.as_ref().and_then(|files| files.ucode.as_deref());
-    let mut len = 0;
+    let mut pieces = Vec::new();
     for path in ucode.into_iter().chain(segments.parts.iter().map(|part| part.path.as_path())) {
-        len += out.append_file(path)?;
-        out.append(&[0; 3][..padding(len)])?;
-        len += padding(len) as u64;
+        let len = fs::metadata(path).map_err(io_error("read", path))?.len();
+        pieces.push(Piece::File(path));
+        // All zeros: the kernel skips them between two archives.
+        pieces.push(Piece::Bytes(&[0; 3][..padding(len)]));
     }
-    Ok(len)
+    Ok(pieces)
 }

@@ -12,7 +12,7 @@ use crate::format::cpio::CpioError;
 use crate::format::tar::TarError;
 
 pub use initrd::kernel_initrd;
-pub use output::Written;
+pub use output::{Written, publish};
 pub use tar::tar;
 
 /// Why an output could not be written.

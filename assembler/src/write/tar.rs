@@ -30,15 +30,24 @@ const XATTRS_MAX: u64 = 256 << 20;
 /// - [`WriteError::Segment`]: a packed file in the store is damaged.
 /// - [`WriteError::Tar`], [`WriteError::Io`].
 pub fn tar(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Written>, WriteError> {
+    publish(outputs(plan, segments, dir, name)?)
+}
+
+/// As [`tar`], up to the point where the file would appear: for who makes several formats at once.
+///
+/// # Errors
+///
+/// - As [`tar`].
+pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let mut output = Output::create(&dir.join(format!("{name}.tar")))?;
     fill(plan, segments, &mut output)?;
-    publish(vec![output])
+    Ok(vec![output])
 }
 
 fn fill(plan: &Plan, segments: &Segments, output: &mut Output) -> Result<(), WriteError> {
     let path = output.path().to_owned();
     let unwritten = |cause| WriteError::Tar { path: path.clone(), cause };
-    let mut tar = Writer::new(BufWriter::with_capacity(256 << 10, output.file()));
+    let mut tar = Writer::new(BufWriter::with_capacity(256 << 10, output));
     boot(plan, segments, &mut tar)?;
     let mut copy = Copy { tar, directories: BTreeMap::new(), xattrs: BTreeMap::new() };
     for part in &segments.parts {
@@ -102,13 +111,16 @@ fn boot<W: Write>(plan: &Plan, segments: &Segments, tar: &mut Writer<W>) -> Resu
     Ok(())
 }
 
+/// Extended attributes of one file, name and value.
+type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The segments' entries on their way into the tar.
 struct Copy<W> {
     tar: Writer<W>,
     /// Directories written so far: the same one in two segments is written once.
     directories: BTreeMap<Vec<u8>, (u32, u32, u32)>,
     /// Extended attributes of the image being copied, by path.
-    xattrs: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>>,
+    xattrs: BTreeMap<Vec<u8>, Attributes>,
 }
 
 impl<W: Write> Copy<W> {

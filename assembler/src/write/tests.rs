@@ -1,8 +1,9 @@
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use super::output::{Output, publish};
+use super::output::{Output, Piece, publish};
 use super::*;
 use crate::format::tar::read::{Limits, Reader};
 use crate::format::tar::{Kind, Member};
@@ -22,7 +23,7 @@ fn outputs_appear_together_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let make = |name: &str, bytes: &[u8]| {
         let mut output = Output::create(&folder.path().join("out").join(name)).unwrap();
-        output.append(bytes).unwrap();
+        output.write_all(bytes).unwrap();
         output
     };
     drop((make("a", b"1"), make("b", b"2")));
@@ -39,7 +40,7 @@ fn an_equal_file_is_left_alone() {
     let path = folder.path().join("a");
     let write = |bytes: &[u8]| {
         let mut output = Output::create(&path).unwrap();
-        output.append(bytes).unwrap();
+        output.write_all(bytes).unwrap();
         publish(vec![output]).unwrap();
         fs::metadata(&path).unwrap().ino()
     };
@@ -48,6 +49,25 @@ fn an_equal_file_is_left_alone() {
     assert_ne!(write(b"mass"), first);
     assert_eq!(fs::read(&path).unwrap(), b"mass");
     assert_eq!(names(folder.path()), ["a"]);
+}
+
+#[test]
+fn a_joined_file_is_left_alone_only_if_every_byte_is_there() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, piece) = (folder.path().join("a"), folder.path().join("piece"));
+    fs::write(&piece, b"12345").unwrap();
+    let join = |tail: &[u8]| {
+        publish(vec![Output::join(&path, &[Piece::File(&piece), Piece::Bytes(tail)]).unwrap()]).unwrap();
+        (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().ino())
+    };
+    let (bytes, first) = join(b"6");
+    assert_eq!(bytes, b"123456");
+    assert_eq!(join(b"6").1, first);
+    assert_eq!(join(b"67").0, b"1234567");
+    assert_eq!(join(b"68").0, b"1234568");
+    assert_eq!(join(b"").0, b"12345");
+    assert_eq!(names(folder.path()), ["a", "piece"]);
 }
 
 #[test]

@@ -164,3 +164,54 @@ fn a_token_that_is_none_is_refused() {
     let (error, _) = Client::new().refused(&server.name("image:1"));
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "its token is malformed");
 }
+
+#[test]
+fn an_endless_manifest_is_not_read_to_its_end() {
+    let server = Server::start(|request, _| match request.path.contains("/manifests/") {
+        true => Reply { announced: Some(usize::MAX >> 1), ..Reply::new(200, &vec![b' '; 9 << 20]) },
+        false => Reply::new(200, b"{}"),
+    });
+    let (error, _) = Client::new().refused(&server.name("image:1"));
+    assert!(error.to_string().ends_with("its manifest is longer than 8388608 bytes"), "{error}");
+}
+
+#[test]
+fn a_registry_that_says_when_to_come_back_is_asked_then() {
+    let server = Server::start(|request, before| match request.path.contains("/manifests/") {
+        true if before == 0 => Reply::new(429, b"{}").header("Retry-After", "1"),
+        true => Reply::new(404, b"{}"),
+        false => Reply::new(200, b"{}"),
+    });
+    let start = Instant::now();
+    let (error, _) = Client::new().refused(&server.name("image:1"));
+    assert!(matches!(error, PullError::Absent { .. }), "{error:?}");
+    assert!((900..2000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_token_is_fetched_with_the_login_and_shown_for_everything_else() {
+    let layer = Layer::new(5, 400_000, Packing::Gzip);
+    let (image, served) = (Image::new("amd64", std::slice::from_ref(&layer)), layer.clone());
+    let server = Server::start(move |request, _| {
+        let (host, login) = (&request.headers["host"], request.headers.get("authorization").map(String::as_str));
+        if request.path.starts_with("/token") {
+            let asked = "/token?scope=repository%3Asome%2Fimage%3Apull&service=test";
+            let good = login == Some("Basic dXNlcjpzZWNyZXQ=") && request.path == asked;
+            return if good { Reply::new(200, br#"{"token": "opaque"}"#) } else { Reply::new(401, b"") };
+        }
+        if login != Some("Bearer opaque") {
+            let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"test\"");
+            return Reply::new(401, b"").header("WWW-Authenticate", challenge);
+        }
+        registry(&image, &served, request).unwrap_or_else(|| Reply::new(200, &served.blob))
+    });
+    let (mut client, docker) = (Client::new(), tempfile::tempdir().unwrap());
+    client.options.docker_config = Some(docker.path().to_owned());
+    let (error, _) = client.refused(&server.name("some/image:1"));
+    assert!(matches!(error, PullError::Denied { anonymous: true, .. }), "{error:?}");
+    let config = format!(r#"{{"auths": {{"{}": {{"auth": "dXNlcjpzZWNyZXQ="}}}}}}"#, server.address);
+    fs::write(docker.path().join("config.json"), config).unwrap();
+    assert_eq!(client.pull(&server.name("some/image:1")).unwrap().1.blobs, 1);
+    let tokens = server.requests().iter().filter(|request| request.path.starts_with("/token")).count();
+    assert_eq!(tokens, 2);
+}

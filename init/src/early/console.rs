@@ -15,6 +15,7 @@ pub fn open<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
         host.console.attach(fd);
     }
     host.sys.take_signals().map_err(BootError::Signals)?;
+    host.say(concat!("init ", env!("CARGO_PKG_VERSION")));
     let text = host.sys.read("/proc/cmdline").unwrap_or_default();
     host.options = cmdline::parse(&String::from_utf8_lossy(&text));
     for word in std::mem::take(&mut host.options.unknown) {

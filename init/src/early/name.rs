@@ -1,4 +1,4 @@
-//! The host's name and the kernel's parameters. Neither can stop a boot: what fails is said.
+//! The host's name, the kernel's parameters and the limits that everything inherits. None can stop a boot: what fails is said.
 
 use std::rc::Rc;
 
@@ -6,13 +6,16 @@ use crate::boot::BootError;
 use crate::host::Host;
 use crate::sys::Sys;
 
-/// Set the host name and the kernel parameters.
+/// Set the host name, the kernel parameters and the limits.
 ///
 /// # Errors
 ///
 /// None; the signature is that of a stage.
 pub fn set<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     let contract = Rc::clone(&host.contract);
+    if let Err(cause) = host.sys.raise_limits() {
+        host.say(&format!("could not raise the limits on files and processes: {cause}"));
+    }
     if let Some(name) = &contract.hostname
         && let Err(cause) = host.sys.hostname(name)
     {

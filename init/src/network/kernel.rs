@@ -27,9 +27,7 @@ pub async fn up(handle: &Handle, index: u32) -> Result<(), Error> {
 /// The kernel's.
 pub async fn apply(handle: &Handle, index: u32, change: Change) -> Result<(), Error> {
     let done = match change {
-        Change::Mtu(mtu) => {
-            handle.link().set(LinkUnspec::new_with_index(index).mtu(mtu).build()).execute().await
-        }
+        Change::Mtu(mtu) => handle.link().set(LinkUnspec::new_with_index(index).mtu(mtu).build()).execute().await,
         Change::AddAddress(address, prefix, lifetime) => {
             let mut request = handle.address().add(index, address, prefix).replace();
             if let Some(seconds) = lifetime {

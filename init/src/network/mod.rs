@@ -19,7 +19,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::LinkMessage;
-use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
+use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
@@ -57,7 +57,10 @@ pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io:
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        let (connection, handle, mut messages) = new_multicast_connection(&groups)?;
+        // Two sockets: on one, the news of our own changes would pass for answers to our requests, whose numbers they carry.
+        let (listener, _listening, mut messages) = new_multicast_connection(&groups)?;
+        let (connection, handle, _) = new_connection()?;
+        tokio::spawn(listener);
         tokio::spawn(connection);
         let (leases, mut changes) = unbounded_channel();
         let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);

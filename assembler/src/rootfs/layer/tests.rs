@@ -92,8 +92,7 @@ fn a_layer_that_unpacks_too_large_is_refused() {
 fn member() -> impl Strategy<Value = Member> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..20);
     let xattrs = prop::collection::vec((bytes(), bytes()), 0..3);
-    let numbers: (BoxedStrategy<[u32; 5]>, BoxedStrategy<(i64, u64, u64)>) =
-        (any::<[u32; 5]>().boxed(), any::<(i64, u64, u64)>().boxed());
+    let numbers = (any::<[u32; 5]>(), any::<(i64, u64, u64)>());
     (bytes(), bytes(), xattrs, numbers).prop_map(
         |(path, link, xattrs, ([mode, uid, gid, major, minor], (mtime, size, offset)))| Member {
             path,

@@ -234,7 +234,9 @@ fn times(seconds: u32, options: &DhcpOptions) -> (u32, u32) {
 
 /// Classless routes, or else the first router: a client that understands the former ignores the latter (RFC 3442).
 fn routes(options: &DhcpOptions) -> Vec<(Ipv4Addr, u8, Ipv4Addr)> {
-    if let Some(DhcpOption::ClasslessStaticRoute(all)) = options.get(OptionCode::ClasslessStaticRoute) {
+    if let Some(DhcpOption::ClasslessStaticRoute(all)) = options.get(OptionCode::ClasslessStaticRoute)
+        && !all.is_empty()
+    {
         let usable = |gateway: &Ipv4Addr| gateway.is_unspecified() || is_unicast(*gateway);
         let routes = all.iter().filter(|(_, gateway)| usable(gateway));
         return routes.map(|(to, gateway)| (to.network(), to.prefix_len(), *gateway)).take(ROUTES_MAX).collect();

@@ -1,0 +1,9 @@
+//! An archive of any bytes.
+#![no_main]
+
+use hullkit::format::cpio::dump::dump;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = dump(bytes);
+});
