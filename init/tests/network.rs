@@ -3,6 +3,8 @@
 //! Every test runs in network namespaces of its own, for which it needs no right but that to make user namespaces: the test
 //! starts itself again inside. Two namespaces are joined by a virtual cable, `eth0` here and `srv0` there.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "all of this file is a test, its helpers too")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};

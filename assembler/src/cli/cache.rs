@@ -1,7 +1,5 @@
 //! `hullkit cache`: look into the store, fill it, empty it.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +12,7 @@ use super::{Global, progress};
 use crate::platform::Arch;
 use crate::pull::{self, Policy, Resolved, Source, name_of};
 use crate::store::Store;
+use crate::write::{self, output::Output};
 
 /// Look into the store, fill it, empty it.
 #[derive(Debug, Args)]
@@ -201,42 +200,16 @@ fn export(global: &Global, name: &Reference, outfile: &Path, format: Format, arc
     let image = Source::new(&store, &registries).with_policy(Policy::Never).resolve(name, arch)?;
     let name = name_of(name);
     let write = |out: &mut dyn Write| match format {
-        Format::Oci => pull::export_oci(&store, &name, &image, out),
+        Format::Oci => pull::export_oci(&store, &[(name.clone(), pull::exportable(&store, &name, &image))], out),
         Format::Docker => pull::export_docker(&store, &name, &image, out),
     };
     if outfile == Path::new("-") {
         return Ok(write(&mut io::stdout().lock())?);
     }
-    let beside = beside(outfile)?;
-    let result = written(&beside, outfile, write);
-    if result.is_err() {
-        // Half an archive is of no use; if it cannot be removed either, the first error is the one to tell.
-        let _ = fs::remove_file(&beside);
-    }
-    result
-}
-
-/// Name a file next to `path` for bytes that are not complete.
-fn beside(path: &Path) -> Result<PathBuf> {
-    let name = path.file_name().with_context(|| format!("`{}` is no file name", path.display()))?;
-    let mut hidden = OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}.partial", std::process::id()));
-    Ok(path.with_file_name(hidden))
-}
-
-/// Write beside, sync, rename.
-fn written(
-    beside: &Path,
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), pull::PullError>,
-) -> Result<()> {
-    let failed = || format!("could not write `{}`", path.display());
-    let mut out = BufWriter::with_capacity(256 << 10, File::create(beside).with_context(failed)?);
-    write(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
-    file.sync_all().with_context(failed)?;
-    fs::rename(beside, path).with_context(failed)
+    let mut output = Output::create(outfile)?;
+    write(&mut BufWriter::with_capacity(256 << 10, &mut output))?;
+    write::publish(vec![output])?;
+    Ok(())
 }
 
 /// Remove what no name leads to, or everything.

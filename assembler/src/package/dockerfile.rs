@@ -25,7 +25,7 @@ use crate::store::Store;
 ///
 /// - [`PackageError::Unusable`]: there is no such file, no builder, or the recipe asks for what builders do not do.
 /// - [`PackageError::Failed`]: the builder says no.
-/// - [`PackageError::Import`], [`PackageError::Io`].
+/// - [`PackageError::Pull`], [`PackageError::Io`].
 pub fn build(store: &Store, recipe: &Loaded, arch: Arch) -> Result<Built, PackageError> {
     let refuse = |reason: String| PackageError::Unusable { path: recipe.folder.join(FILE), reason };
     let dockerfile = recipe.folder.join(&recipe.recipe.dockerfile);

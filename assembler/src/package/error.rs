@@ -12,6 +12,9 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackageError {
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] crate::write::WriteError),
     /// The recipe is not legal; the text has file, line and key.
     #[error(transparent)]
     Recipe(#[from] linuxkit_yaml::ManifestError),
@@ -82,9 +85,9 @@ pub enum PackageError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// What a builder of Dockerfiles made is not an image.
+    /// An image could not be read: what a builder of Dockerfiles made, or what is to be exported.
     #[error(transparent)]
-    Import(#[from] PullError),
+    Pull(#[from] PullError),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),

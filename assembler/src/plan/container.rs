@@ -10,6 +10,11 @@ use super::resources;
 use super::spec::mounts::Mounts;
 use super::spec::{self, capabilities, rlimits};
 
+/// Annotation by which init learns the image's `STOPSIGNAL`.
+///
+/// Source: OCI image-spec 1.1, `conversion.md`, "Annotation Fields".
+const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
+
 /// What compiling one container needs to know.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Input<'a> {
@@ -52,9 +57,14 @@ pub(super) fn compile(input: Input<'_>) -> Result<Compiled, Box<Diagnostic>> {
         linux: linux(&input)?,
     };
     let at = &input.entry.name.at;
-    let spec: Spec = serde_json::to_value(&config).and_then(serde_json::from_value).map_err(|error| {
+    let mut spec: Spec = serde_json::to_value(&config).and_then(serde_json::from_value).map_err(|error| {
         diagnose(&input, at, format!("this container's configuration is not one of OCI's: {error}"))
     })?;
+    if let Some(signal) = input.image.config().as_ref().and_then(|config| config.stop_signal().clone()) {
+        let mut annotations = spec.annotations().clone().unwrap_or_default();
+        annotations.entry(STOP_SIGNAL.to_owned()).or_insert(signal);
+        spec.set_annotations(Some(annotations));
+    }
     let given = entry.uid.is_some() || label.uid.is_some();
     let user = input.image.config().as_ref().and_then(|config| config.user().clone());
     let restart = entry.restart.as_ref().or(label.restart.as_ref()).map(|restart| restart.value);

@@ -402,9 +402,16 @@ fn containers(
         if let Some(user) = compiled.user.filter(|_| !options.replace_init) {
             users.push(NamedUser { section: section.key().to_owned(), index: list.len(), image, user });
         }
-        list.push(compiled.container);
+        list.push(contract::Container { name: unique(list, &compiled.container.name), ..compiled.container });
     }
     if problems.is_empty() { Ok(users) } else { Err(ManifestError { diagnostics: problems }.into()) }
+}
+
+/// Make a container's name one that its section does not have yet: LinuxKit allows `onboot` to repeat one.
+fn unique(list: &[contract::Container], name: &str) -> String {
+    let taken = |name: &str| list.iter().any(|other| other.name == name);
+    let numbered = std::iter::once(name.to_owned()).chain((2_u32..).map(|n| format!("{name}-{n}")));
+    numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
 }
 
 /// What is taken of the kernel image.

@@ -13,6 +13,9 @@ use super::resolve::Resolved;
 use crate::digest::Digest;
 use crate::store::{REF_NAME, Store};
 
+/// Media type of an image index.
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
 /// A tar on its way out.
 struct Tar<'a, W: Write> {
     store: &'a Store,
@@ -20,9 +23,9 @@ struct Tar<'a, W: Write> {
     seen: BTreeSet<Digest>,
 }
 
-/// Write an image as an OCI image layout.
+/// Write images as one OCI image layout.
 ///
-/// In: `image`, whose layers are in the store. If its index is complete here, all platforms are written; if not, this one.
+/// In: `images`, each a name and the digest of its index or manifest, all of whose blobs are in the store.
 ///
 /// # Errors
 ///
@@ -31,25 +34,36 @@ struct Tar<'a, W: Write> {
 /// # Source
 ///
 /// OCI image-spec 1.1, `image-layout.md`.
-pub fn export_oci(store: &Store, name: &str, image: &Resolved, out: impl Write) -> Result<(), PullError> {
-    let top = if is_complete(store, &image.top, name) { image.top } else { image.digest };
-    let bytes = store.read_document(&top)?;
+pub fn export_oci(store: &Store, images: &[(String, Digest)], out: impl Write) -> Result<(), PullError> {
+    let descriptors: Vec<_> =
+        images.iter().map(|(name, top)| descriptor(store, name, top)).collect::<Result<_, _>>()?;
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": descriptors });
+    let mut tar = Tar { store, builder: Builder::new(out), seen: BTreeSet::new() };
+    tar.bytes("index.json", index.to_string().as_bytes())?;
+    tar.bytes("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    images.iter().try_for_each(|(name, top)| tar.tree(top, name))?;
+    tar.finish()
+}
+
+/// Choose what of an image to export: its index if all platforms are complete in the store, else this platform's manifest.
+#[must_use]
+pub fn exportable(store: &Store, name: &str, image: &Resolved) -> Digest {
+    if is_complete(store, &image.top, name) { image.top } else { image.digest }
+}
+
+/// Describe an image for the layout's index.
+fn descriptor(store: &Store, name: &str, top: &Digest) -> Result<serde_json::Value, PullError> {
+    let bytes = store.read_document(top)?;
     let kind = match Document::parse(&bytes, name)? {
-        Document::Index(_) => "application/vnd.oci.image.index.v1+json",
+        Document::Index(_) => INDEX,
         Document::Manifest(_) => "application/vnd.oci.image.manifest.v1+json",
     };
-    let descriptor = json!({
+    Ok(json!({
         "mediaType": own_type(&bytes).unwrap_or_else(|| kind.to_owned()),
         "digest": top,
         "size": bytes.len(),
         "annotations": { REF_NAME: name, "io.containerd.image.name": name },
-    });
-    let index = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [descriptor] });
-    let mut tar = Tar { store, builder: Builder::new(out), seen: BTreeSet::new() };
-    tar.bytes("index.json", index.to_string().as_bytes())?;
-    tar.bytes("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    tar.tree(&top, name)?;
-    tar.finish()
+    }))
 }
 
 /// Write an image as `docker load` takes it.

@@ -13,11 +13,21 @@ use crate::store::{Store, StoreError};
 ///
 /// - [`PullError::Store`].
 pub fn live(store: &Store) -> Result<BTreeSet<Digest>, PullError> {
+    let named = store.names()?.into_iter();
+    let roots = named.filter_map(|(name, descriptor)| Some((name, descriptor.digest().to_string().parse().ok()?)));
+    reachable(store, roots)
+}
+
+/// List all that some images are made of, as far as it is in the store.
+///
+/// In: `images`, each a name and the digest of its index or manifest.
+///
+/// # Errors
+///
+/// - [`PullError::Store`]: the store cannot be read.
+pub fn reachable(store: &Store, images: impl Iterator<Item = (String, Digest)>) -> Result<BTreeSet<Digest>, PullError> {
     let mut live = BTreeSet::new();
-    let mut pending = Vec::new();
-    for (name, descriptor) in store.names()? {
-        pending.extend(descriptor.digest().to_string().parse::<Digest>().ok().map(|digest| (digest, name)));
-    }
+    let mut pending: Vec<(Digest, String)> = images.map(|(name, digest)| (digest, name)).collect();
     while let Some((digest, name)) = pending.pop() {
         if !live.insert(digest) {
             continue;

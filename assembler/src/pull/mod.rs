@@ -26,9 +26,9 @@ use linuxkit_yaml::Reference;
 
 pub use self::endpoint::{Mirror, MirrorError};
 pub use self::error::{Cause, PullError};
-pub use self::export::{export_docker, export_oci};
+pub use self::export::{export_docker, export_oci, exportable};
 pub use self::import::import_archive;
-pub use self::live::live;
+pub use self::live::{live, reachable};
 pub use self::progress::{Progress, Silent};
 pub use self::push::push;
 pub use self::registry::{Registries, RegistryOptions};

@@ -279,7 +279,7 @@ impl<W: Write> Network<'_, W> {
     fn judge(&mut self) {
         let online = self.state.is_online(self.rules, self.start.elapsed());
         if online && !self.online {
-            let last = self.state.links.values().filter(|link| !link.public().is_empty()).next_back();
+            let last = self.state.links.values().rfind(|link| !link.public().is_empty());
             let (interface, addresses) = last.map_or(("", Vec::new()), |link| (&*link.identity.name, link.public()));
             tell(&mut self.report, &Event::Online { interface, addresses });
         }

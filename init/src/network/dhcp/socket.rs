@@ -60,6 +60,7 @@ fn filter() -> [SockFilter; 9] {
     const EQUAL: u16 = 0x15;
     const ANY_BIT: u16 = 0x45;
     const RETURN: u16 = 0x06;
+    const WHOLE: u32 = 0x4_0000;
     [
         // Protocol of the IPv4 header; the socket hears no other family.
         SockFilter::new(LOAD_BYTE, 0, 0, 23),
@@ -69,7 +70,7 @@ fn filter() -> [SockFilter; 9] {
         SockFilter::new(HEADER_LENGTH_TO_X, 0, 0, 14),
         SockFilter::new(LOAD_HALF_AT_X, 0, 0, 16),
         SockFilter::new(EQUAL, 0, 1, 68),
-        SockFilter::new(RETURN, 0, 0, FRAME_MAX as u32),
+        SockFilter::new(RETURN, 0, 0, WHOLE),
         SockFilter::new(RETURN, 0, 0, 0),
     ]
 }
