@@ -1,20 +1,23 @@
 //! Turns the names of users and groups into numbers, by the image's own `/etc/passwd` and `/etc/group`.
 
-use std::io::Read;
+use std::fs;
+use std::io::{Read, Write};
 
 use hullkit_init::contract::{Container, Contract};
+use serde::{Deserialize, Serialize};
 
 use super::tree::{Content, Tree};
 use super::{RootfsError, image, planned};
+use crate::digest::Digest;
 use crate::format::tar::read::Limits;
 use crate::plan::{Image, NamedUser, Plan};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Most bytes read of `/etc/passwd` or `/etc/group`.
 const FILE_MAX: u64 = 4 << 20;
 
 /// What a process runs as.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     uid: u32,
     gid: u32,
@@ -31,14 +34,30 @@ struct Identity {
 pub(crate) fn resolve(plan: &Plan, store: &Store, limits: Limits) -> Result<Contract, RootfsError> {
     let mut contract = plan.system.clone();
     for named in &plan.users {
-        let image = planned(plan, &named.image)?;
-        let tree = image::tree(store, image, limits)?;
-        let read = |path: &str| read(store, image, &tree, path);
-        let identity = identity(&named.user, &read("etc/passwd")?, &read("etc/group")?)
-            .map_err(|what| RootfsError::User { image: image.reference.clone(), user: named.user.clone(), what })?;
+        let identity = known(plan, named, store, limits)?;
         set(container(&mut contract, named)?, &identity);
     }
     Ok(contract)
+}
+
+/// Look an identity up where it was kept, or find it in the image and keep it: an image never changes its mind.
+fn known(plan: &Plan, named: &NamedUser, store: &Store, limits: Limits) -> Result<Identity, RootfsError> {
+    let key = Digest::of(format!("{} {}", named.image, named.user).as_bytes());
+    let path = store.folder("users").join(key.hex());
+    if let Some(kept) = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+        return Ok(kept);
+    }
+    let image = planned(plan, &named.image)?;
+    let tree = image::tree(store, image, limits)?;
+    let read = |path: &str| read(store, image, &tree, path);
+    let identity = identity(&named.user, &read("etc/passwd")?, &read("etc/group")?)
+        .map_err(|what| RootfsError::User { image: image.reference.clone(), user: named.user.clone(), what })?;
+    let mut file = store.temporary()?;
+    // Three numbers and a list of numbers: there is nothing in it that JSON cannot say.
+    let text = serde_json::to_vec(&identity).unwrap_or_default();
+    file.write_all(&text).map_err(|cause| StoreError::Io { action: "write", path: path.clone(), cause })?;
+    file.persist(&path)?;
+    Ok(identity)
 }
 
 fn container<'a>(contract: &'a mut Contract, named: &NamedUser) -> Result<&'a mut Container, RootfsError> {

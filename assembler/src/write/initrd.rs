@@ -11,7 +11,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::output::{Output, Piece, Written, publish};
+use super::output::{Output, Piece};
 use super::{WriteError, io_error};
 use crate::format::cpio::layout::padding;
 use crate::plan::Plan;
@@ -20,21 +20,12 @@ use crate::rootfs::Segments;
 /// Name of the format, as users write it.
 const FORMAT: &str = "kernel+initrd";
 
-/// Write `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline` into a folder: all of them, or none.
+/// Make `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`, to be published together with what else is made.
 ///
 /// # Errors
 ///
 /// - [`WriteError::NoKernel`]: the plan has none.
 /// - [`WriteError::Io`].
-pub fn kernel_initrd(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Written>, WriteError> {
-    publish(outputs(plan, segments, dir, name)?)
-}
-
-/// As [`kernel_initrd`], up to the point where the files would appear: for who makes several formats at once.
-///
-/// # Errors
-///
-/// - As [`kernel_initrd`].
 pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let (Some(planned), Some(files)) = (&plan.kernel, &segments.kernel) else {
         return Err(WriteError::NoKernel { format: FORMAT });

@@ -11,9 +11,7 @@ use std::path::PathBuf;
 use crate::format::cpio::CpioError;
 use crate::format::tar::TarError;
 
-pub use initrd::kernel_initrd;
 pub use output::{Written, publish};
-pub use tar::tar;
 
 /// Why an output could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hullkit_init::contract::{XATTRS_FILE, Xattrs};
 
-use super::output::{Output, Written, publish};
+use super::output::Output;
 use super::{WriteError, io_error};
 use crate::format::cpio::layout;
 use crate::format::cpio::read::{Entry, Reader};
@@ -20,7 +20,7 @@ use crate::rootfs::{Segment, Segments};
 /// Longest list of extended attributes that is read, in bytes.
 const XATTRS_MAX: u64 = 256 << 20;
 
-/// Write `NAME.tar` into a folder.
+/// Make `NAME.tar`, to be published together with what else is made.
 ///
 /// Paths are relative to the host's root; the kernel, its command line and microcode come first, as `boot/kernel`,
 /// `boot/cmdline` and `boot/ucode.cpio`. Equal segments give equal bytes.
@@ -29,15 +29,6 @@ const XATTRS_MAX: u64 = 256 << 20;
 ///
 /// - [`WriteError::Segment`]: a packed file in the store is damaged.
 /// - [`WriteError::Tar`], [`WriteError::Io`].
-pub fn tar(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Written>, WriteError> {
-    publish(outputs(plan, segments, dir, name)?)
-}
-
-/// As [`tar`], up to the point where the file would appear: for who makes several formats at once.
-///
-/// # Errors
-///
-/// - As [`tar`].
 pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let mut output = Output::create(&dir.join(format!("{name}.tar")))?;
     fill(plan, segments, &mut output)?;

@@ -74,7 +74,7 @@ fn a_joined_file_is_left_alone_only_if_every_byte_is_there() {
 fn a_plan_without_kernel_is_refused() {
     let plan = fixture::plan(None, Vec::new());
     let segments = crate::rootfs::Segments { parts: Vec::new(), kernel: None };
-    let error = kernel_initrd(&plan, &segments, Path::new("/nowhere"), "x").unwrap_err();
+    let error = initrd::outputs(&plan, &segments, Path::new("/nowhere"), "x").unwrap_err();
     assert_eq!(error.to_string(), "the manifest names no kernel, which `kernel+initrd` needs");
 }
 
@@ -92,7 +92,7 @@ fn gnu_tar_accepts_tar() {
     let kernel = fixture::image(&store, "kernel:1", &[vec![file("kernel", "KERNEL"), modules]]);
     let plan = fixture::plan(Some(kernel), vec![fixture::image(&store, "one:1", &[layer])]);
     let segments = crate::rootfs::build(&plan, &store, &fixture::options(b"INIT"), &|_| ()).unwrap();
-    let written = tar(&plan, &segments, folder.path(), "host").unwrap();
+    let written = publish(tar::outputs(&plan, &segments, folder.path(), "host").unwrap()).unwrap();
     let bytes = fs::read(&written[0].path).unwrap();
     let mut reader = Reader::new(bytes.as_slice(), Limits::default());
     let members: Vec<Member> = std::iter::from_fn(|| reader.next_member().unwrap()).collect();
