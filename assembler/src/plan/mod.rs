@@ -297,11 +297,13 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         ..Contract::default()
     };
     let users = containers(manifest, &ids, &found, options, &mut system)?;
+    let mut kernel = kernel(manifest, &found);
+    need_overlay(&mut kernel, &mut system);
     Ok(Plan {
         version: VERSION,
         arch: options.arch,
         epoch: options.epoch,
-        kernel: kernel(manifest, &found),
+        kernel,
         images,
         files: files::plan(manifest, &ids, store, &options.places)?,
         system,
@@ -412,6 +414,19 @@ fn unique(list: &[contract::Container], name: &str) -> String {
     let taken = |name: &str| list.iter().any(|other| other.name == name);
     let numbered = std::iter::once(name.to_owned()).chain((2_u32..).map(|n| format!("{name}-{n}")));
     numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
+}
+
+/// A writable container is an overlay over its image: keep the file system's module, and load it, for no device asks for it.
+fn need_overlay(kernel: &mut Option<Kernel>, system: &mut Contract) {
+    const OVERLAY: &str = "overlay";
+    let containers = [&system.onboot, &system.services, &system.onshutdown];
+    let writable = containers.into_iter().flatten().any(|container| !container.readonly);
+    let Some(kernel) = kernel.as_mut().filter(|kernel| writable && kernel.tar.is_some()) else { return };
+    for list in kernel.modules.iter_mut().chain([&mut system.modules]) {
+        if !list.iter().any(|name| name == OVERLAY) {
+            list.push(OVERLAY.to_owned());
+        }
+    }
 }
 
 /// What is taken of the kernel image.

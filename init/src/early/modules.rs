@@ -8,19 +8,22 @@ use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use crate::contract::{Module, ModuleIndex};
 use crate::modalias;
 use rustix::io::Errno;
 use rustix::system::{finit_module, init_module};
+use uevent::Uevents;
 
 #[cfg(test)]
 mod tests;
+mod uevent;
 
 /// Largest module, in bytes after decompression: as the assembler has it.
 const MODULE_MAX: u64 = 64 << 20;
-/// Most rounds over the devices; a bus behind a bus behind a bus takes three.
+/// Most rounds over new devices; a bus behind a bus behind a bus takes three.
 const ROUNDS_MAX: usize = 16;
 /// Devices loaded before all others of a round: the generator of random numbers, for which others would wait.
 const FIRST: &str = "virtio:d00000004";
@@ -79,6 +82,8 @@ pub trait Insert {
     ///
     /// The kernel's or the file system's.
     fn insert(&mut self, name: &str, path: &str) -> io::Result<()>;
+    /// Names of the devices that have appeared since the last call; `None` if that is not known and all are to be looked at.
+    fn news(&mut self) -> Option<BTreeSet<String>>;
 }
 
 /// The running kernel.
@@ -88,6 +93,8 @@ pub struct Kernel {
     plain_only: bool,
     /// Its command line, where module parameters stand.
     cmdline: String,
+    /// Where it tells of devices, if it does.
+    uevents: Option<Uevents>,
 }
 
 /// Load what the contract lists and what the devices ask for.
@@ -124,7 +131,15 @@ impl Loader {
         let index = index.map_err(|cause| ModulesError::Parse { path: path.to_owned(), cause })?;
         // Without it modules get no parameters, which is what a command line that cannot be read asks for.
         let cmdline = fs::read_to_string("/proc/cmdline").unwrap_or_default();
-        Ok(Some(Self::new(index, Kernel { cmdline, plain_only: false })))
+        // Before the first look at the devices, so that none is missed in between.
+        let uevents = Uevents::listen().ok();
+        Ok(Some(Self::new(index, Kernel { cmdline, plain_only: false, uevents })))
+    }
+
+    /// What to wait on for later devices; [`Loader::load_for_new_devices`] takes what has come. `None` if the kernel tells nothing.
+    #[must_use]
+    pub fn watch(&self) -> Option<BorrowedFd<'_>> {
+        self.kernel.uevents.as_ref().map(Uevents::fd)
     }
 }
 
@@ -163,19 +178,32 @@ impl<K: Insert> Loader<K> {
         }
     }
 
-    /// Load the drivers of all devices below `devices`, until that makes no new device appear.
+    /// Load the drivers of all devices below `devices`, and of those that appear by that.
     pub fn load_for_devices(&mut self, devices: &Path, report: &mut Report) {
+        let before = report.loaded.len();
+        self.load_round(collect(devices), report);
+        if report.loaded.len() > before {
+            self.load_for_new_devices(devices, report);
+        }
+    }
+
+    /// Load the drivers of the devices that have appeared since the last call, until no other appears by that.
+    pub fn load_for_new_devices(&mut self, devices: &Path, report: &mut Report) {
         for _ in 0..ROUNDS_MAX {
             let before = report.loaded.len();
-            let mut names = BTreeSet::new();
-            collect(devices, &mut names);
-            let (first, rest): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.starts_with(FIRST));
-            for name in first.into_iter().chain(rest) {
-                self.handle(name, report);
-            }
+            let names = self.kernel.news().unwrap_or_else(|| collect(devices));
+            self.load_round(names, report);
             if report.loaded.len() == before {
                 return;
             }
+        }
+    }
+
+    /// Load the drivers of devices with these names.
+    fn load_round(&mut self, names: BTreeSet<String>, report: &mut Report) {
+        let (first, rest): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.starts_with(FIRST));
+        for name in first.into_iter().chain(rest) {
+            self.handle(name, report);
         }
     }
 
@@ -223,6 +251,10 @@ impl Insert for Kernel {
         }
         settle(finit_module(&file, &parameters, 0))
     }
+
+    fn news(&mut self) -> Option<BTreeSet<String>> {
+        self.uevents.as_ref()?.drain()
+    }
 }
 
 /// Parameters of a module: `NAME.KEY=VALUE` of the kernel command line becomes `KEY=VALUE`. The kernel itself does this only
@@ -268,19 +300,32 @@ fn unpack(file: File, path: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Gather the content of every `modalias` file below `dir`. Links are not followed: the tree is the devices, once each.
-fn collect(dir: &Path, names: &mut BTreeSet<String>) {
+/// Names of all devices below `devices`: the content of every `modalias` file. Links are not followed: the tree is the devices,
+/// once each. Under emulation every folder counts, so half of them are passed by: those of power management, which every
+/// device has, and the devices without hardware, of which only the machine's own description has a name.
+fn collect(devices: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut open = vec![devices.join("virtual/dmi/id")];
+    open.extend(folders(devices, &mut names).into_iter().filter(|path| !path.ends_with("virtual")));
+    while let Some(dir) = open.pop() {
+        open.extend(folders(&dir, &mut names));
+    }
+    names
+}
+
+/// Add the name of the device at `dir`, if it has one; the folders in it.
+fn folders(dir: &Path, names: &mut BTreeSet<String>) -> Vec<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "what is found goes into a sorted set")]
-    let Ok(entries) = fs::read_dir(dir) else { return };
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut folders = Vec::new();
     for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() {
-            collect(&entry.path(), names);
-        } else if kind.is_file() && entry.file_name() == "modalias" {
-            let Ok(text) = fs::read_to_string(entry.path()) else { continue };
-            if !text.trim_end().is_empty() {
-                names.insert(text.trim_end().to_owned());
-            }
+        let (Ok(kind), name) = (entry.file_type(), entry.file_name()) else { continue };
+        if kind.is_dir() && name != "power" {
+            folders.push(entry.path());
+        } else if kind.is_file() && name == "modalias" {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            names.extend(Some(text.trim_end().to_owned()).filter(|name| !name.is_empty()));
         }
     }
+    folders
 }

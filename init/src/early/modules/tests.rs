@@ -6,6 +6,8 @@ struct Recorder {
     live: Vec<String>,
     refuse: Vec<String>,
     inserted: Vec<String>,
+    /// What it tells of new devices; by default it tells nothing.
+    news: Option<Vec<BTreeSet<String>>>,
     /// A device that appears when a module is loaded: path of the module, path of the `modalias` file, its content.
     appears: Option<(String, PathBuf, String)>,
 }
@@ -25,6 +27,10 @@ impl Insert for Recorder {
             fs::write(file, text)?;
         }
         Ok(())
+    }
+
+    fn news(&mut self) -> Option<BTreeSet<String>> {
+        self.news.as_mut().map(|news| news.pop().unwrap_or_default())
     }
 }
 
@@ -108,6 +114,20 @@ fn devices_that_a_driver_brings_are_driven_too_and_the_generator_first() {
     let (mut loader, mut report) = (self::loader(Recorder::default()), Report::default());
     loader.load_for_devices(&dir, &mut report);
     assert_eq!(report.loaded, ["c", "d"]);
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn kernels_news_spares_a_second_look() {
+    let dir = devices(
+        "news",
+        &[("pci0/modalias", "pci:1af4\n"), ("virtual/dmi/id/modalias", "dmi:x"), ("virtual/y/modalias", "z")],
+    );
+    assert_eq!(collect(&dir), ["dmi:x", "pci:1af4"].map(str::to_owned).into());
+    let news = vec![BTreeSet::from(["virtio:d00000001v1".to_owned()])];
+    let (mut loader, mut report) = (loader(Recorder { news: Some(news), ..Recorder::default() }), Report::default());
+    loader.load_for_devices(&dir, &mut report);
+    assert_eq!(report.loaded, ["b", "c", "a", "d"]);
     fs::remove_dir_all(dir).unwrap();
 }
 
