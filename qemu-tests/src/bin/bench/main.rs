@@ -50,6 +50,7 @@ fn bench(runs: usize) -> anyhow::Result<()> {
     for part in [boots::measure, builds::measure, registry::measure] {
         figures.extend(part(&place, &work, runs)?);
     }
+    println!();
     print!("{}", figure::table(&figures));
     let path = place.target.join("bench.json");
     let json = serde_json::to_string_pretty(&figures).context("figures are plain data")?;

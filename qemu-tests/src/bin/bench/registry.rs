@@ -18,15 +18,22 @@ use qemu_tests::place::{self, Place};
 /// In: the folder for the layout. Real files, because made-up ones flatter one compressor or the other.
 const FILL: &str = r#"
 set -eu
-umoci init --layout "$1" && umoci new --image "$1:latest"
-find /usr/lib /usr/share -xdev -type f -size +4k -size -20M 2>/dev/null | LC_ALL=C sort > "$1.files"
+umoci init --layout "$1"
+umoci new --image "$1:latest"
+find /usr/lib /usr/share -xdev -type f -size +4k -size -20M -printf '%s %p\n' | LC_ALL=C sort -k 2 > "$1.files"
 for n in 1 2 3 4; do
-    # About 80 MB of files become 25 MB or more; what is missing is made up for by the next.
-    awk -v n="$n" 'NR % 4 == n - 1' "$1.files" | xargs -d '\n' stat -c '%s %n' |
-        awk '{ sum += $1; if (sum > 95e6) exit; sub(/^[0-9]+ /, ""); print }' > "$1.layer"
-    tar -cf "$1.tar" -T "$1.layer" --no-recursion 2>/dev/null
+    # Some 95 MB of files become 25 MB or more.
+    awk -v n="$n" 'NR % 4 == n - 1 && sum < 95e6 { sum += $1; sub(/^[0-9]+ /, ""); print }' "$1.files" > "$1.layer"
+    tar -cPf "$1.tar" -T "$1.layer"
     umoci raw add-layer --image "$1:latest" "$1.tar"
 done
+# A kernel of a few bytes, since a build wants one: a real one would be timed too.
+umoci init --layout "$1-kernel"
+umoci new --image "$1-kernel:latest"
+mkdir "$1.root"
+echo no kernel > "$1.root/kernel"
+tar -cf "$1.tar" -C "$1.root" kernel
+umoci raw add-layer --image "$1-kernel:latest" "$1.tar"
 rm -f "$1.tar" "$1.layer" "$1.files"
 "#;
 
@@ -44,13 +51,13 @@ pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result
     eprintln!("making an image of 100 MB");
     shell(FILL, &layout)?;
     let registry = Registry::start(work)?;
-    let reference = format!("127.0.0.1:{}/bench/hundred:latest", registry.port);
-    registry.push(&layout, &reference)?;
+    let image = registry.push(&layout, "hundred")?;
+    let kernel = registry.push(&work.join("hundred-kernel"), "kernel")?;
 
     let manifest = work.join("hundred.yml");
-    // No kernel: its modules would be packed and timed too.
-    let text =
-        format!("init: [builtin]\nservices:\n  - name: hundred\n    image: {reference}\n    command: [/bin/true]\n");
+    let text = format!(
+        "kernel: {{image: '{kernel}', tar: none}}\nservices: [{{name: hundred, image: '{image}', command: [/bin/true]}}]\n"
+    );
     fs::write(&manifest, text).context("could not write the manifest")?;
     let (mut ours, mut by_hand, mut peak, mut size) = (Vec::new(), Vec::new(), 0.0_f64, 0.0);
     for run in 1..=runs.div_ceil(2) {
@@ -116,13 +123,15 @@ impl Registry {
         Ok(registry)
     }
 
-    fn push(&self, layout: &Path, reference: &str) -> anyhow::Result<()> {
+    /// Fill in an image; return its reference.
+    fn push(&self, layout: &Path, name: &str) -> anyhow::Result<String> {
+        let reference = format!("127.0.0.1:{}/bench/{name}:latest", self.port);
         let mut command = Command::new("skopeo");
         command.args(["copy", "--quiet", "--dest-tls-verify=false"]);
         command.arg(format!("oci:{}:latest", layout.display())).arg(format!("docker://{reference}"));
         let status = command.status().context("could not start `skopeo` (Debian's package of that name)")?;
         ensure!(status.success(), "`skopeo` could not fill the registry");
-        Ok(())
+        Ok(reference)
     }
 }
 
