@@ -48,7 +48,7 @@ init-%:
 deps-init-%:
 	@$(call HAS_TARGET,$*) || rustup target add $(TARGET_$*) 2>/dev/null || test -e /usr/lib/rustlib/$(TARGET_$*)/lib || \
 	    { echo "installing Debian's Rust for $*"; $(APT) update; dpkg --print-foreign-architectures | grep -qx $* || $(SUDO) dpkg --add-architecture $*; $(APT) update; $(APT) install -y --no-install-recommends rustc-web libstd-rust-web-dev:$*; }
-	@test $* = $(HOST) || command -v $(GNU_$*)-gcc >/dev/null || { $(APT) update; $(APT) install -y --no-install-recommends $(CROSS_$*); }
+	$(if $(filter $(HOST),$*),,$(call need,$(CROSS_$*)))
 
 # Each list is installed only if something of it is missing; what is done is printed, nothing is asked.
 need = @missing=$$(for p in $1; do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -70,11 +70,11 @@ demo: deps-demo ## boot a web server from Debian packages, fetch its page, power
 	target/release/demo target/demo/hello-$(ARCH) $(ARCH)
 
 # The tests' own store: what the examples' recipes make, for both architectures.
-images: ## make the images of the examples into the tests' store
+images: init ## make the images of the examples into the tests' store
 	cargo build --locked --workspace
 	target/debug/hullkit --cache target/test-cache pkg build examples/images/*/
 
-test: deps-test init images ## every test there is, boots of both architectures included
+test: deps-test images ## every test there is, boots of both architectures included
 	CI=true cargo test --locked --workspace
 
 check: deps-build ## what needs no virtual machine: format, lints, documentation, licences
