@@ -52,7 +52,8 @@ fn a_plan_becomes_kernel_and_initrd() {
         assert!(text.contains(path), "{path} in\n{text}");
     }
     let out = folder.path().join("out");
-    let written = crate::write::publish(crate::write::initrd::outputs(&plan, &segments, &out, "hello").unwrap()).unwrap();
+    let written =
+        crate::write::publish(crate::write::initrd::outputs(&plan, &segments, &out, "hello").unwrap()).unwrap();
     assert_eq!(fs::read(out.join("hello-kernel")).unwrap(), b"KERNEL");
     assert_eq!(fs::read(out.join("hello-cmdline")).unwrap(), b"console=ttyS0");
     let sum: u64 = segments.parts.iter().map(|part| part.size).sum();
