@@ -215,7 +215,7 @@ pub enum PlanError {
         arch: Arch,
         /// Why.
         #[source]
-        cause: PullError,
+        cause: Box<PullError>,
     },
     /// An image's configuration is not one.
     #[error("the configuration of `{reference}` is not an OCI image configuration")]
@@ -364,7 +364,7 @@ fn find_one(name: &str, image: &Spanned<Reference>, names: &dyn Names, arch: Arc
         place: image.at.clone(),
         reference: reference.clone(),
         arch,
-        cause,
+        cause: Box::new(cause),
     })?;
     let config = ImageConfiguration::from_reader(resolved.config.as_slice())
         .map_err(|cause| PlanError::Config { reference: reference.clone(), cause })?;

@@ -37,7 +37,7 @@ pub fn limits(resources: Option<&Resources>, rules: Vec<Value>) -> Value {
 /// Write a page size as the kernel names its cgroup files: `64KB`, `2MB`, `1GB`.
 fn page_size(bytes: u64) -> String {
     let units = [(30, "GB"), (20, "MB"), (10, "KB")];
-    let fits = units.into_iter().find(|(shift, _)| bytes >= 1 << shift && bytes % (1 << shift) == 0);
+    let fits = units.into_iter().find(|(shift, _)| bytes >= 1 << shift && bytes.is_multiple_of(1 << shift));
     fits.map_or_else(|| format!("{bytes}B"), |(shift, unit)| format!("{}{unit}", bytes >> shift))
 }
 
