@@ -43,7 +43,7 @@ pub(crate) fn resolve(plan: &Plan, store: &Store, limits: Limits) -> Result<Cont
 /// Look an identity up where it was kept, or find it in the image and keep it: an image never changes its mind.
 fn known(plan: &Plan, named: &NamedUser, store: &Store, limits: Limits) -> Result<Identity, RootfsError> {
     let key = Digest::of(format!("{} {}", named.image, named.user).as_bytes());
-    let path = store.folder("users").join(key.hex());
+    let path = store.folder("identities").join(key.hex());
     if let Some(kept) = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
         return Ok(kept);
     }
