@@ -40,8 +40,8 @@ rm -f "$1.tar" "$1.layer" "$1.files"
 /// Unpacks every layer that is gzip and packs all of them as the build does.
 const BASELINE: &str = r#"
 for blob in "$1"/blobs/sha256/*; do gzip -t "$blob" 2>/dev/null && echo "$blob"; done > "$1.blobs"
-start=$(date +%s.%N); xargs cat < "$1.blobs" | zcat | zstd -q -3 -c > /dev/null; end=$(date +%s.%N)
-size=$(xargs cat < "$1.blobs" | wc -c)
+start=$(date +%s.%N); xargs -d '\n' cat < "$1.blobs" | zcat | zstd -q -3 -c > /dev/null; end=$(date +%s.%N)
+size=$(xargs -d '\n' cat < "$1.blobs" | wc -c)
 echo "$start $end $size"
 "#;
 
