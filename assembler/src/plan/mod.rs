@@ -8,7 +8,7 @@ pub mod network;
 pub mod resources;
 pub mod spec;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -153,18 +153,6 @@ impl Plan {
     #[must_use]
     pub fn image_root(digest: &Digest) -> String {
         format!("{}/{}/rootfs", contract::IMAGES, digest.short())
-    }
-
-    /// Give the digests of the images that are some container's root, sorted.
-    #[must_use]
-    pub fn roots(&self) -> Vec<Digest> {
-        let system = &self.system;
-        let used: BTreeSet<&str> = [&system.onboot, &system.services, &system.onshutdown]
-            .into_iter()
-            .flatten()
-            .map(|container| container.lower.as_str())
-            .collect();
-        self.images.keys().filter(|digest| used.contains(Self::image_root(digest).as_str())).copied().collect()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::format::cpio::layout;
 use crate::format::cpio::write::Attributes;
 use crate::format::tar::read::Limits;
-use crate::plan::Image;
+use crate::plan::{Image, Plan};
 use crate::store::Store;
 
 /// Directories that a container needs to mount over.
@@ -22,11 +22,6 @@ const DIRECTORIES: [&[u8]; 3] = [b"dev", b"proc", b"sys"];
 
 /// Files that a container needs to mount over.
 const FILES: [&[u8]; 3] = [b"etc/hostname", b"etc/hosts", b"etc/resolv.conf"];
-
-/// Give the absolute path of an image's root on the host.
-pub(crate) fn root(digest: &Digest) -> String {
-    format!("{IMAGES}/{}/rootfs", digest.short())
-}
 
 fn key(digest: &Digest) -> Key {
     Key::new("image", [("image", digest.to_string())])
@@ -47,7 +42,7 @@ pub(crate) fn segment(store: &Store, digest: &Digest, image: &Image, limits: Lim
         packer.directory(&folder)?;
         // Before the files, so that who reads the archive in one pass can give each file its attributes.
         write_xattrs(packer, &tree, &folder, image)?;
-        pack::tree(packer, &tree, relative(&root(digest)).as_bytes(), &|number| open(store, image, number))
+        pack::tree(packer, &tree, relative(&Plan::image_root(digest)).as_bytes(), &|number| open(store, image, number))
     })
 }
 

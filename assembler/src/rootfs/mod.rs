@@ -223,7 +223,7 @@ fn images(plan: &Plan) -> Vec<(Digest, &Image)> {
     let lowers: BTreeSet<&str> = containers.into_iter().flatten().map(|container| container.lower.as_str()).collect();
     let used = |digest: &Digest| {
         plan.kernel.as_ref().is_none_or(|kernel| kernel.image != *digest)
-            || lowers.contains(image::root(digest).as_str())
+            || lowers.contains(Plan::image_root(digest).as_str())
     };
     plan.images.iter().filter(|(digest, _)| used(digest)).map(|(digest, image)| (*digest, image)).collect()
 }

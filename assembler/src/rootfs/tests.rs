@@ -133,7 +133,7 @@ fn a_user_by_name_gets_the_images_numbers() {
     plan.system.services.push(contract::Container {
         name: "web".to_owned(),
         image: "web:1".to_owned(),
-        lower: image::root(&digest),
+        lower: Plan::image_root(&digest),
         readonly: true,
         spec: Default::default(),
         runtime: Default::default(),
