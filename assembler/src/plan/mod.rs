@@ -4,6 +4,7 @@
 mod container;
 pub mod files;
 pub mod ids;
+pub mod linuxkit;
 pub mod network;
 pub mod resources;
 pub mod spec;
@@ -15,11 +16,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hullkit_init::contract::{self, Contract};
-use linuxkit_yaml::{ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section, Spanned};
+use linuxkit_yaml::{
+    ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section, Volume, VolumeFormat,
+};
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 
 pub use files::Places;
+pub use linuxkit::LinuxkitPlan;
 
 use crate::digest::Digest;
 use crate::platform::Arch;
@@ -185,6 +189,31 @@ pub struct Options {
     pub places: Places,
 }
 
+/// How a host is laid out, which is the same as: whose init runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Hullkit's init is in charge.
+    Native,
+    /// The images that `init` names bring an init, or nothing boots what is built.
+    Linuxkit,
+}
+
+impl Layout {
+    /// Tell which layout a manifest asks for.
+    ///
+    /// In: `replace_init`, whether Hullkit's init stands in for the images that `init` names. A manifest that names
+    /// neither an init nor a kernel is a root file system for somebody else, which is what LinuxKit makes of it.
+    #[must_use]
+    pub fn of(manifest: &Manifest, replace_init: bool) -> Self {
+        let boots = manifest.kernel.as_ref().is_some_and(|kernel| kernel.image.is_some());
+        let native = match &manifest.init {
+            Some(_) => manifest.builtin_init(),
+            None => boots,
+        };
+        if native || replace_init { Self::Native } else { Self::Linuxkit }
+    }
+}
+
 /// Why a manifest has no plan.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -264,18 +293,9 @@ struct Found {
 ///
 /// - [`PlanError`]: by what is wrong; problems of the manifest are collected and told together.
 pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Options) -> Result<Plan, PlanError> {
-    refuse_unsupported(manifest, options)?;
+    refuse_unsupported(manifest)?;
     let ids = ids::Ids::of(manifest);
-    let found = find(manifest, names, options.arch)?;
-    let mut images = BTreeMap::new();
-    for one in found.values() {
-        images.entry(one.resolved.digest).or_insert_with(|| Image {
-            reference: one.reference.clone(),
-            origin: one.resolved.origin.clone(),
-            config: one.resolved.config_digest,
-            layers: one.resolved.layers.clone(),
-        });
-    }
+    let found = find(wanted(manifest, Layout::Native), names, options.arch)?;
     let mut system = Contract {
         version: contract::VERSION,
         hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),
@@ -292,7 +312,7 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         arch: options.arch,
         epoch: options.epoch,
         kernel,
-        images,
+        images: images(&found),
         files: files::plan(manifest, &ids, store, &options.places)?,
         system,
         users,
@@ -300,16 +320,8 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
 }
 
 /// Say what this layout does not do, rather than leave it out.
-fn refuse_unsupported(manifest: &Manifest, options: &Options) -> Result<(), PlanError> {
+fn refuse_unsupported(manifest: &Manifest) -> Result<(), PlanError> {
     let mut problems = Vec::new();
-    if !options.replace_init
-        && !manifest.builtin_init()
-        && let Some(entry) = manifest.init.iter().flatten().next()
-    {
-        let message = "images that bring their own init are not laid out yet: leave `init` out, write `builtin`, \
-                       or build with --replace-init";
-        problems.push(manifest.diagnose(&entry.at, message));
-    }
     for volume in &manifest.volumes {
         let message =
             format!("the volume `{}` cannot be made yet: bind a folder of the host instead", volume.name.value);
@@ -318,22 +330,49 @@ fn refuse_unsupported(manifest: &Manifest, options: &Options) -> Result<(), Plan
     if problems.is_empty() { Ok(()) } else { Err(ManifestError { diagnostics: problems }.into()) }
 }
 
-/// The images that are needed: the kernel's and the containers'.
-fn wanted(manifest: &Manifest) -> BTreeMap<String, &Spanned<Reference>> {
+/// The images that a layout needs, by the names the store knows them by: the kernel's and the containers'; in LinuxKit's
+/// also those of `init`, and of volumes whose files are unpacked.
+fn wanted(manifest: &Manifest, layout: Layout) -> BTreeMap<String, (&Reference, &Position)> {
     let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
     let containers = manifest.containers().map(|(_, container)| &container.image);
-    kernel.chain(containers).map(|image| (name_of(image), image)).collect()
+    let unpacked = |volume: &&Volume| volume.format.as_ref().is_none_or(|form| form.value == VolumeFormat::Filesystem);
+    let volumes = manifest.volumes.iter().filter(unpacked).filter_map(|volume| volume.image.as_ref());
+    let init = manifest.init.iter().flatten().filter_map(|entry| Some((entry.image()?, &entry.at)));
+    let both = kernel.chain(containers);
+    let images: Vec<(&Reference, &Position)> = match layout {
+        Layout::Native => both.map(|image| (&image.value, &image.at)).collect(),
+        Layout::Linuxkit => both.chain(volumes).map(|image| (&image.value, &image.at)).chain(init).collect(),
+    };
+    images.into_iter().map(|(image, at)| (name_of(image), (image, at))).collect()
+}
+
+/// What the plan says of every image that was found.
+fn images(found: &BTreeMap<String, Found>) -> BTreeMap<Digest, Image> {
+    let mut images = BTreeMap::new();
+    for one in found.values() {
+        images.entry(one.resolved.digest).or_insert_with(|| Image {
+            reference: one.reference.clone(),
+            origin: one.resolved.origin.clone(),
+            config: one.resolved.config_digest,
+            layers: one.resolved.layers.clone(),
+        });
+    }
+    images
 }
 
 /// Find every image, several at once, and read what each says about itself.
-fn find(manifest: &Manifest, names: &dyn Names, arch: Arch) -> Result<BTreeMap<String, Found>, PlanError> {
-    let wanted: Vec<(String, &Spanned<Reference>)> = wanted(manifest).into_iter().collect();
+fn find(
+    wanted: BTreeMap<String, (&Reference, &Position)>,
+    names: &dyn Names,
+    arch: Arch,
+) -> Result<BTreeMap<String, Found>, PlanError> {
+    let wanted: Vec<(String, (&Reference, &Position))> = wanted.into_iter().collect();
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..JOBS.min(wanted.len()) {
             scope.spawn(|| {
-                while let Some((name, image)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let one = find_one(name, image, names, arch);
+                while let Some((name, (image, at))) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = find_one(name, image, at, names, arch);
                     found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((name.clone(), one));
                 }
             });
@@ -346,10 +385,10 @@ fn find(manifest: &Manifest, names: &dyn Names, arch: Arch) -> Result<BTreeMap<S
 }
 
 /// Find one image.
-fn find_one(name: &str, image: &Spanned<Reference>, names: &dyn Names, arch: Arch) -> Result<Found, PlanError> {
+fn find_one(name: &str, image: &Reference, at: &Position, names: &dyn Names, arch: Arch) -> Result<Found, PlanError> {
     let reference = name.to_owned();
     let resolved = names.resolve(image, arch).map_err(|cause| PlanError::Image {
-        place: image.at.clone(),
+        place: at.clone(),
         reference: reference.clone(),
         arch,
         cause: Box::new(cause),
@@ -374,9 +413,9 @@ fn containers(
         let Some(one) = found.get(&name_of(&entry.image)) else { continue };
         let image = one.resolved.digest;
         let lower = Plan::image_root(&image);
-        let input =
-            container::Input { manifest, ids, section, entry, label: &one.label, image: &one.config, lower: &lower };
-        let compiled = match container::compile(input) {
+        let (label, config) = (&one.label, &one.config);
+        let input = container::Input { layout: Layout::Native, manifest, ids, section, entry, label, image: config };
+        let compiled = match container::compile(input, &lower) {
             Ok(compiled) => compiled,
             Err(problem) => {
                 problems.push(*problem);

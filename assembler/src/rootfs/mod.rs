@@ -10,6 +10,7 @@
 //! No file's content is ever in memory: a layer is decompressed once for its index, and once more when its image is packed.
 
 pub mod layer;
+pub mod linuxkit;
 pub mod modules;
 pub mod path;
 pub mod tree;
@@ -135,6 +136,18 @@ pub enum RootfsError {
         path: String,
         /// Why it needs a name that is text.
         what: &'static str,
+    },
+    /// A file that has to be held in memory is too long for that.
+    #[error("`{path}` of `{image}` has {size} bytes; {limit} are the limit for what is joined or unpacked")]
+    TooLarge {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The file.
+        path: String,
+        /// Its length in bytes.
+        size: u64,
+        /// How many bytes are allowed.
+        limit: u64,
     },
     /// A derived file could not be read or written.
     #[error("could not {action} `{path}`")]
