@@ -184,7 +184,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     check_linuxkit_args(&args.linuxkit, global)?;
     let store = global.store()?;
     let registries = global.registries();
-    let outputs = match planned(&args.input, args.arch, &store, &registries)? {
+    let outputs = match planned(&args.input, args.arch, !args.linuxkit.no_sbom, &store, &registries)? {
         Planned::Native(plan) => native(args, &formats, &plan, &store, &registries, global)?,
         Planned::Linuxkit(plan) => linuxkit(args, &formats, &plan, &store, &registries, global)?,
     };
@@ -280,7 +280,9 @@ fn linuxkit(
         limits: Limits::default(),
         decompress_kernel: args.linuxkit.decompress_kernel,
     };
-    let host = Host { plan, store, options, sbom: None };
+    let bill = if args.linuxkit.no_sbom { None } else { Some(rootfs::linuxkit::bill(plan, store, &created(args)?)?) };
+    let host =
+        Host { plan, store, options, sbom: bill.as_deref().map(|text| (args.linuxkit.sbom_output.as_str(), text)) };
     let (dir, name) = (place(args)?, args.base_name());
     let mut outputs = Vec::new();
     for format in formats {
@@ -305,6 +307,20 @@ fn linuxkit(
         });
     }
     Ok(outputs)
+}
+
+/// Date the bill of materials.
+fn created(args: &BuildArgs) -> anyhow::Result<String> {
+    let seconds = if args.linuxkit.sbom_current_time {
+        #[expect(clippy::disallowed_methods, reason = "the flag asks for it")]
+        let now = std::time::SystemTime::now();
+        now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    } else {
+        u64::from(epoch()?)
+    };
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    let date = chrono::DateTime::from_timestamp(seconds, 0).context("today has no date")?;
+    Ok(date.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }
 
 /// Write a stream into a file of the user's choice, or to standard output.
@@ -332,17 +348,25 @@ fn place(args: &BuildArgs) -> anyhow::Result<PathBuf> {
 #[derive(Debug)]
 pub(super) enum Planned {
     /// Hullkit's init runs it.
-    Native(Plan),
+    Native(Box<Plan>),
     /// LinuxKit's init runs it.
     Linuxkit(LinuxkitPlan),
 }
 
 /// Stages 1 and 2: from files to a plan.
 ///
+/// In: `sbom`, whether a bill of materials will be wanted.
+///
 /// # Errors
 ///
 /// The manifest's or an image's.
-pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Registries) -> anyhow::Result<Planned> {
+pub(super) fn planned(
+    input: &Input,
+    arch: Arch,
+    sbom: bool,
+    store: &Store,
+    registries: &Registries,
+) -> anyhow::Result<Planned> {
     let manifest = manifest::read(&input.manifests)?;
     let policy = match (input.naming.pull, input.naming.offline) {
         (true, _) => Policy::Always,
@@ -354,13 +378,14 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
         arch,
         epoch: epoch()?,
         replace_init: input.naming.replace_init,
+        sbom,
         places: plan::Places {
             working: std::env::current_dir().context("could not find the working directory")?,
             home: path_variable("HOME"),
         },
     };
     Ok(match Layout::of(&manifest, options.replace_init) {
-        Layout::Native => Planned::Native(plan::plan(&manifest, &names, store, &options)?),
+        Layout::Native => Planned::Native(Box::new(plan::plan(&manifest, &names, store, &options)?)),
         Layout::Linuxkit => Planned::Linuxkit(plan::linuxkit::plan(&manifest, &names, store, &options)?),
     })
 }

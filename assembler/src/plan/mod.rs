@@ -79,6 +79,8 @@ pub struct Image {
     /// Where missing layers are fetched; absent if the image was imported whole into the store.
     #[serde(skip)]
     pub origin: Option<Reference>,
+    /// Digest of what the name leads to: the index, or the image's own manifest.
+    pub index: Digest,
     /// Digest of the image configuration.
     pub config: Digest,
     /// Layers, lowest first.
@@ -174,6 +176,13 @@ pub trait Names: Sync {
     ///
     /// - [`PullError`]: there is none, or it could not be asked for.
     fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError>;
+
+    /// Find the SPDX documents of an image by the digest of its manifest; they are in the store afterwards.
+    ///
+    /// # Errors
+    ///
+    /// - [`PullError`]: they are announced and cannot be had.
+    fn statements(&self, image: &Image, manifest: &Digest) -> Result<Vec<Digest>, PullError>;
 }
 
 /// What a plan depends on besides the manifest.
@@ -185,6 +194,8 @@ pub struct Options {
     pub epoch: u32,
     /// Let Hullkit's init stand in for the images that `init` names.
     pub replace_init: bool,
+    /// Look for what a bill of materials is made of.
+    pub sbom: bool,
     /// Where `files` reads its sources.
     pub places: Places,
 }
@@ -251,6 +262,15 @@ pub enum PlanError {
         /// What is wrong in it.
         #[source]
         cause: ManifestError,
+    },
+    /// What was attested about an image is not to be had.
+    #[error("could not find the bill of materials of `{reference}`")]
+    Sbom {
+        /// The image.
+        reference: String,
+        /// Why.
+        #[source]
+        cause: Box<PullError>,
     },
     /// A `source` of `files` could not be read.
     #[error("could not read `{path}`, a `source` of `files`")]
@@ -353,6 +373,7 @@ fn images(found: &BTreeMap<String, Found>) -> BTreeMap<Digest, Image> {
         images.entry(one.resolved.digest).or_insert_with(|| Image {
             reference: one.reference.clone(),
             origin: one.resolved.origin.clone(),
+            index: one.resolved.top,
             config: one.resolved.config_digest,
             layers: one.resolved.layers.clone(),
         });

@@ -18,6 +18,7 @@ mod progress;
 mod push;
 mod registry;
 mod resolve;
+mod statements;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

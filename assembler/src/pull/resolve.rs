@@ -12,7 +12,7 @@ use super::local;
 use super::progress::Silent;
 use super::registry::Registries;
 use crate::digest::Digest;
-use crate::plan::{Layer, Names};
+use crate::plan::{Image, Layer, Names};
 use crate::platform::Arch;
 use crate::store::{JSON_MAX, Store, StoreError};
 
@@ -108,6 +108,19 @@ impl<'a> Source<'a> {
         };
         found.origin = Some(reference.clone());
         Ok(found)
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.store
+    }
+
+    pub(super) fn registries(&self) -> &Registries {
+        self.registries
+    }
+
+    /// Tell whether a registry may be asked for what the store lacks.
+    pub(super) fn may_ask(&self) -> bool {
+        self.policy != Policy::Never
     }
 
     /// Bring a local image into the store, under its name.
@@ -222,6 +235,10 @@ impl<'a> Source<'a> {
 impl Names for Source<'_> {
     fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError> {
         Source::resolve(self, reference, arch)
+    }
+
+    fn statements(&self, image: &Image, manifest: &Digest) -> Result<Vec<Digest>, PullError> {
+        Source::statements(self, image, manifest)
     }
 }
 

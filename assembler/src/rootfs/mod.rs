@@ -137,6 +137,17 @@ pub enum RootfsError {
         /// Why it needs a name that is text.
         what: &'static str,
     },
+    /// What was attested about an image is no SPDX document.
+    #[error("the statement {digest} about `{image}` is not an SPDX document; --no-sbom builds without")]
+    Statement {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The statement.
+        digest: Digest,
+        /// What the parser said.
+        #[source]
+        cause: serde_json::Error,
+    },
     /// A file that has to be held in memory is too long for that.
     #[error("`{path}` of `{image}` has {size} bytes; {limit} are the limit for what is joined or unpacked")]
     TooLarge {

@@ -37,6 +37,8 @@ pub struct LinuxkitPlan {
     pub epoch: u32,
     /// Every image by the digest of its manifest for this architecture.
     pub images: BTreeMap<Digest, Image>,
+    /// SPDX documents, as blobs in the store, by the image they are about; empty if no bill of materials is wanted.
+    pub statements: BTreeMap<Digest, Vec<Digest>>,
     /// What is written, in order.
     pub steps: Vec<Step>,
 }
@@ -165,13 +167,23 @@ pub fn plan(
     }
     planner.containers()?;
     let steps = planner.steps.into_iter().chain(files::plan(manifest, &ids, store, &options.places)?).collect();
-    Ok(LinuxkitPlan {
-        version: super::VERSION,
-        arch: options.arch,
-        epoch: options.epoch,
-        images: super::images(&found),
-        steps,
-    })
+    let images = super::images(&found);
+    let statements = if options.sbom { statements(&images, names)? } else { BTreeMap::new() };
+    Ok(LinuxkitPlan { version: super::VERSION, arch: options.arch, epoch: options.epoch, images, statements, steps })
+}
+
+/// Find the SPDX documents of every image that has any.
+fn statements(images: &BTreeMap<Digest, Image>, names: &dyn Names) -> Result<BTreeMap<Digest, Vec<Digest>>, PlanError> {
+    let mut statements = BTreeMap::new();
+    for (digest, image) in images {
+        let found = names
+            .statements(image, digest)
+            .map_err(|cause| PlanError::Sbom { reference: image.reference.clone(), cause: Box::new(cause) })?;
+        if !found.is_empty() {
+            statements.insert(*digest, found);
+        }
+    }
+    Ok(statements)
 }
 
 /// The steps while they are being listed.
