@@ -130,5 +130,10 @@ fn with_cgroup(spec: &Spec, section: Section, name: &str) -> Spec {
     if linux.cgroups_path().is_none() {
         linux.set_cgroups_path(Some(PathBuf::from(default_cgroup(section, name))));
     }
+    // runc takes `rshared` for `shared`, and so on: a root's propagation reaches all that is below it anyway.
+    let plain = linux.rootfs_propagation().as_deref().and_then(|word| word.strip_prefix('r')).map(str::to_owned);
+    if plain.is_some() {
+        linux.set_rootfs_propagation(plain);
+    }
     spec
 }
