@@ -7,6 +7,7 @@ pub mod ids;
 pub mod network;
 pub mod resources;
 pub mod spec;
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +24,7 @@ pub use files::Places;
 
 use crate::digest::Digest;
 use crate::platform::Arch;
-use crate::pull::{PullError, Resolved, name_of};
+use crate::pull::{PullError, Resolved, Whole, name_of};
 use crate::store::{Store, StoreError};
 
 /// Version of the plan's JSON form.
@@ -44,6 +45,8 @@ pub struct Plan {
     pub images: BTreeMap<Digest, Image>,
     /// Files written into the host's root after the images, in order; parents come before children.
     pub files: Vec<PlannedFile>,
+    /// Directories that containers bind by name, in the manifest's order.
+    pub volumes: Vec<volumes::Volume>,
     /// What init will be told. `lower` of each container already names the image's folder.
     pub system: Contract,
     /// Containers whose image names its user by name: looked up in the image's own `/etc/passwd` when its layers are here.
@@ -170,6 +173,14 @@ pub trait Names: Sync {
     ///
     /// - [`PullError`]: there is none, or it could not be asked for.
     fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError>;
+
+    /// Find the image of this name with all its blobs, for these platforms or for all; its documents are in the store
+    /// afterwards.
+    ///
+    /// # Errors
+    ///
+    /// - [`PullError`]: there is none, or it could not be asked for.
+    fn whole(&self, reference: &Reference, arch: Arch, platforms: &[String]) -> Result<Whole, PullError>;
 }
 
 /// What a plan depends on besides the manifest.
@@ -276,17 +287,22 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
             layers: one.resolved.layers.clone(),
         });
     }
+    let volumes =
+        volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
     let mut system = Contract {
         version: contract::VERSION,
         hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),
         sysctl: manifest.sysctl.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect(),
         modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),
         network: manifest.network.as_ref().map(network::interfaces).unwrap_or_default(),
+        volumes: volumes.iter().map(volumes::Volume::contract).collect(),
+        // What the images of a manifest for LinuxKit's init do there, they expect services to be there for.
+        onshutdown_first: options.replace_init && !manifest.builtin_init(),
         ..Contract::default()
     };
     let users = containers(manifest, &ids, &found, options, &mut system)?;
     let mut kernel = kernel(manifest, &found);
-    need_overlay(&mut kernel, &mut system);
+    need_modules(&mut kernel, &mut system);
     Ok(Plan {
         version: VERSION,
         arch: options.arch,
@@ -294,6 +310,7 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         kernel,
         images,
         files: files::plan(manifest, &ids, store, &options.places)?,
+        volumes,
         system,
         users,
     })
@@ -310,19 +327,15 @@ fn refuse_unsupported(manifest: &Manifest, options: &Options) -> Result<(), Plan
                        or build with --replace-init";
         problems.push(manifest.diagnose(&entry.at, message));
     }
-    for volume in &manifest.volumes {
-        let message =
-            format!("the volume `{}` cannot be made yet: bind a folder of the host instead", volume.name.value);
-        problems.push(manifest.diagnose(&volume.name.at, message));
-    }
     if problems.is_empty() { Ok(()) } else { Err(ManifestError { diagnostics: problems }.into()) }
 }
 
-/// The images that are needed: the kernel's and the containers'.
+/// The images that are needed: the kernel's, the containers', and those whose files are volumes.
 fn wanted(manifest: &Manifest) -> BTreeMap<String, &Spanned<Reference>> {
     let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
     let containers = manifest.containers().map(|(_, container)| &container.image);
-    kernel.chain(containers).map(|image| (name_of(image), image)).collect()
+    let volumes = manifest.volumes.iter().filter_map(volumes::flattened);
+    kernel.chain(containers).chain(volumes).map(|image| (name_of(image), image)).collect()
 }
 
 /// Find every image, several at once, and read what each says about itself.
@@ -404,15 +417,36 @@ fn unique(list: &[contract::Container], name: &str) -> String {
     numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// A writable container is an overlay over its image: keep the file system's module, and load it, for no device asks for it.
-fn need_overlay(kernel: &mut Option<Kernel>, system: &mut Contract) {
-    const OVERLAY: &str = "overlay";
-    let containers = [&system.onboot, &system.services, &system.onshutdown];
-    let writable = containers.into_iter().flatten().any(|container| !container.readonly);
-    let Some(kernel) = kernel.as_mut().filter(|kernel| writable && kernel.tar.is_some()) else { return };
+/// Kinds of links that containers ask for, and the modules that know them, where the kernel does not itself.
+const LINKS: [(&str, &str); 9] = [
+    ("bond", "bonding"),
+    ("bridge", "bridge"),
+    ("dummy", "dummy"),
+    ("ifb", "ifb"),
+    ("ipvlan", "ipvlan"),
+    ("macvlan", "macvlan"),
+    ("veth", "veth"),
+    ("vlan", "8021q"),
+    ("wireguard", "wireguard"),
+];
+
+/// Keep the modules that no device asks for and containers need, and have them loaded: a writable container or volume is an
+/// overlay over its image, and network interfaces that are created are of some kind.
+fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
+    let containers = || [&system.onboot, &system.services, &system.onshutdown].into_iter().flatten();
+    let writable =
+        containers().any(|container| !container.readonly) || system.volumes.iter().any(|volume| !volume.readonly);
+    let mut needed: Vec<&str> = writable.then_some("overlay").into_iter().collect();
+    for interface in containers().flat_map(|container| &container.runtime.interfaces) {
+        let kind = if interface.add.is_empty() && !interface.peer.is_empty() { "veth" } else { &interface.add };
+        needed.extend(LINKS.iter().find(|(known, _)| *known == kind).map(|(_, module)| module));
+    }
+    let Some(kernel) = kernel.as_mut().filter(|kernel| kernel.tar.is_some()) else { return };
     for list in kernel.modules.iter_mut().chain([&mut system.modules]) {
-        if !list.iter().any(|name| name == OVERLAY) {
-            list.push(OVERLAY.to_owned());
+        for module in &needed {
+            if !list.iter().any(|name| name == module) {
+                list.push((*module).to_owned());
+            }
         }
     }
 }

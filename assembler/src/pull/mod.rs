@@ -18,6 +18,7 @@ mod progress;
 mod push;
 mod registry;
 mod resolve;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -33,9 +34,11 @@ pub use self::progress::{Progress, Silent};
 pub use self::push::push;
 pub use self::registry::{Registries, RegistryOptions};
 pub use self::resolve::{Policy, Resolved, Source, name_of};
+pub use self::whole::Whole;
 
 use self::blobs::{Wanted, fetch_all};
 use crate::digest::Digest;
+use crate::plan::volumes::Content;
 use crate::plan::{Layer, Plan};
 use crate::store::Store;
 
@@ -67,7 +70,20 @@ pub fn pull(
 ) -> Result<Pulled, PullError> {
     let images =
         plan.images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
-    fetch(images, store, registries, jobs, progress)
+    let pulled = fetch(images, store, registries, jobs, progress)?;
+    let mut wanted: BTreeMap<Digest, Wanted> = BTreeMap::new();
+    for volume in &plan.volumes {
+        let Content::Layout(whole) = &volume.content else { continue };
+        for (digest, size) in whole.blobs.iter().filter(|(digest, _)| !store.has(digest)) {
+            let Some(Reference::Registry(name)) = &whole.origin else {
+                let reason = format!("its blob {digest} is not in the store; import the image again");
+                return Err(PullError::Unusable { reference: whole.reference.clone(), reason });
+            };
+            wanted.entry(*digest).or_insert_with(|| Wanted { size: *size, name: name.clone() });
+        }
+    }
+    let (blobs, bytes) = fetch_all(registries, store, &wanted, jobs, progress)?;
+    Ok(Pulled { blobs: pulled.blobs + blobs, bytes: pulled.bytes + bytes })
 }
 
 /// Bring the layers of images that were resolved one by one.
