@@ -312,6 +312,33 @@ fn a_boot_makes_its_calls_in_this_order() {
 }
 
 #[test]
+fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before_the_services_stop() {
+    let contract = format!(
+        r#"{{"version":2,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
+            {{"name":"data","lower":"/containers/volumes/data/lower"}},
+            {{"name":"fixed","lower":"/images/f/rootfs","readonly":true}}]}}"#,
+        list(&["web"]),
+        list(&["farewell"]),
+        list(&["seed"])
+    );
+    let plugged = Report { loaded: vec!["virtio_blk".to_owned()], failed: vec![("odd".to_owned(), "no".to_owned())] };
+    let recorder = boot(contract, |recorder| recorder.plugged = plugged);
+    compare("volumes.txt", &recorder);
+}
+
+#[test]
+fn a_volume_that_leaves_its_folder_stops_the_boot() {
+    for name in ["", "..", "a/b", "a,b", "a:b"] {
+        let contract = format!(r#"{{"version":2,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
+        let recorder = boot(contract, |_| {});
+        let calls = recorder.transcript.iter().filter(|line| line.contains("/containers/")).count();
+        assert_eq!(calls, 0, "{name:?}");
+        let screen = recorder.console_text();
+        assert!(screen.contains("did not boot: stage `volumes`") && screen.contains("no name"), "{screen}");
+    }
+}
+
+#[test]
 fn an_onboot_container_that_fails_stops_the_boot() {
     let contract =
         format!(r#"{{"version":2,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));

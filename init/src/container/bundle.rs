@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::{LinuxBuilder, Spec};
 use rustix::mount::UnmountFlags;
@@ -113,10 +113,34 @@ pub fn cgroup(section: Section, container: &Container) -> String {
     }
 }
 
-/// Make the container's cgroup. libcontainer would, but takes offence if another container makes a parent at the same moment.
+/// Where cgroups are.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Make the container's cgroup, and let it use every controller. libcontainer would, but takes offence if another container
+/// makes a parent at the same moment; and what is there already it does not let use anything.
 pub(super) fn make_cgroup(section: Section, container: &Container) -> Result<(), StartError> {
-    let path = PathBuf::from(format!("/sys/fs/cgroup{}", cgroup(section, container)));
-    fs::create_dir_all(&path).map_err(|cause| StartError::File { path, cause })
+    let wanted = cgroup(section, container);
+    let mut path = PathBuf::from(CGROUPS);
+    let controllers = fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
+    let mut parts = Path::new(&wanted).components().filter(|part| !matches!(part, Component::RootDir)).peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(name) = part else {
+            let cause = io::Error::new(io::ErrorKind::InvalidInput, "a cgroup's path does not climb");
+            return Err(StartError::File { path: PathBuf::from(wanted), cause });
+        };
+        path.push(name);
+        match fs::create_dir(&path) {
+            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(StartError::File { path, cause }),
+            _ => {}
+        }
+        if parts.peek().is_some() {
+            for name in controllers.split_ascii_whitespace() {
+                // One that is refused is missed by whoever sets a limit with it, and says so.
+                let _ = fs::write(path.join("cgroup.subtree_control"), format!("+{name}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn default_cgroup(section: Section, name: &str) -> String {

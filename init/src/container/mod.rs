@@ -11,6 +11,7 @@ mod identity;
 mod interfaces;
 mod options;
 mod points;
+mod program;
 mod rootfs;
 mod runtime;
 mod why;
@@ -140,11 +141,11 @@ pub enum StartError {
     /// libcontainer refused.
     #[error("could not create the container{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
     Create {
-        /// What it logged first while it failed.
+        /// What it logged first while it failed, if that says more than what it told.
         said: Option<String>,
-        /// What it told.
+        /// What it told, if nothing says more.
         #[source]
-        cause: Box<LibcontainerError>,
+        cause: Option<Box<LibcontainerError>>,
     },
     /// The process was created and could not be let go.
     #[error("could not start the container's process")]
@@ -188,13 +189,15 @@ fn start(section: Section, container: &Container) -> Result<u32, StartError> {
     bundle.forget_state()?;
     bundle::make_cgroup(section, container)?;
     devices::restrict(section, container)?;
-    let refused = |cause| StartError::Create {
-        said: log.as_ref().and_then(why::Log::first),
-        cause: Box::new(cause),
+    let refused = |cause: LibcontainerError| {
+        let said = log.as_ref().and_then(why::Log::first).filter(|said| !chain(&cause).contains(said.as_str()));
+        let cause = said.is_none().then(|| Box::new(cause));
+        StartError::Create { said, cause }
     };
     let mut created = ContainerBuilder::new(bundle.id(), SyscallType::default())
         .with_root_path(bundle::STATE)
         .map_err(refused)?
+        .with_executor(program::Program)
         .as_init(bundle.path())
         .with_systemd(false)
         .with_detach(true)

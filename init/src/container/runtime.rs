@@ -31,12 +31,12 @@ pub(super) fn prepare(bundle: &Bundle, runtime: &Runtime) -> Result<(), StartErr
 }
 
 /// `NSFS_MAGIC` of linux/magic.h: the file system whose files are namespaces.
-const NSFS: u64 = 0x6e73_6673;
+const NSFS: i64 = 0x6e73_6673;
 
 /// Let go of the namespaces that an earlier start has bound, so that theirs do not outlive the container that comes now.
 pub(super) fn release_namespaces(wanted: &BTreeMap<String, String>) {
     for path in wanted.values() {
-        let is_namespace = || rustix::fs::statfs(path.as_str()).is_ok_and(|found| found.f_type as u64 == NSFS);
+        let is_namespace = || rustix::fs::statfs(path.as_str()).is_ok_and(|found| found.f_type == NSFS);
         while is_namespace() && rustix::mount::unmount(path.as_str(), UnmountFlags::DETACH).is_ok() {}
     }
 }

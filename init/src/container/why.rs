@@ -1,27 +1,26 @@
 //! What libcontainer says of a failure while it happens. Its errors often name the step and not the cause ("failed to prepare
-//! rootfs"), because the cause is known in a process two forks away; there it is only logged. So those lines go into a pipe.
+//! rootfs"), because the cause is known in a process two forks away; there it is only logged. So those lines go to whoever waits for it.
 
 use std::fmt::{Debug, Write as _};
 use std::os::fd::OwnedFd;
 
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Longest line that is kept, in bytes; a pipe takes as much in one piece.
+/// Longest line that is kept, in bytes.
 const LONGEST: usize = 1024;
 
-/// The read end of what is logged.
+/// The end at which what is logged is read.
 #[derive(Debug)]
 pub(super) struct Log(OwnedFd);
 
 impl Log {
     /// Collect from now on, in this process and all that it forks. None if there can be no pipe, or somebody collects already.
     pub(super) fn collect() -> Option<Self> {
-        let (read, write) = crate::sys::pipe().ok()?;
-        // A full pipe must not hold up a container.
-        rustix::io::ioctl_fionbio(&write, true).ok()?;
+        let (read, write) = ends().ok()?;
         tracing::subscriber::set_global_default(Lines(write)).ok()?;
         Some(Self(read))
     }
@@ -29,9 +28,14 @@ impl Log {
     /// The first line, which is the one nearest to the cause.
     pub(super) fn first(&self) -> Option<String> {
         let bytes = crate::sys::read_some(&self.0).ok()?;
-        let text = String::from_utf8_lossy(&bytes);
-        text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
+        Some(String::from_utf8_lossy(&bytes).into_owned()).filter(|line| !line.is_empty())
     }
+}
+
+/// Two ends that are connected. A socket, because writing to a pipe that nobody reads any more would kill a container.
+fn ends() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
 }
 
 /// Writes one line for every error that is logged.
@@ -52,9 +56,8 @@ impl Subscriber for Lines {
         let mut text = line.message + &line.rest;
         text = text.replace('\n', " ");
         text.truncate(text.floor_char_boundary(LONGEST));
-        text.push('\n');
-        // The pipe is for the first lines; one that is full has them.
-        let _ = rustix::io::write(&self.0, text.as_bytes());
+        // One that is full has the first lines, which are those that count.
+        let _ = send(&self.0, text.as_bytes(), SendFlags::NOSIGNAL);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_first_error_is_kept_and_lesser_news_is_not() {
-        let (read, write) = crate::sys::pipe().unwrap();
+        let (read, write) = ends().unwrap();
         tracing::subscriber::with_default(Lines(write), || {
             tracing::warn!("hm");
             tracing::error!(path = "/x", "no\nway");
