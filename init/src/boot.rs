@@ -78,7 +78,9 @@ impl BootError {
             Self::ContractRead(_) | Self::ContractText(_) | Self::ContractVersion { .. } => {
                 "build the image again, with the `hullkit` this init came with"
             }
-            Self::Volume { .. } => "a writable volume needs the kernel's `overlay` and `tmpfs`; `readonly: true` needs neither",
+            Self::Volume { .. } => {
+                "a writable volume needs the kernel's `overlay` and `tmpfs`; `readonly: true` needs neither"
+            }
             Self::Container { ending: Ending::NotStarted(_), .. } => {
                 "see whether the image has the program, and whether the manifest grants what the error names"
             }

@@ -22,7 +22,8 @@ pub fn mount<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     let contract = Rc::clone(&host.contract);
     for volume in &contract.volumes {
         let bad = |cause| BootError::Volume { name: volume.name.clone(), cause };
-        if volume.name.is_empty() || volume.name.contains(['/', '\0', ',', ':']) || matches!(&*volume.name, "." | "..") {
+        if volume.name.is_empty() || volume.name.contains(['/', '\0', ',', ':']) || matches!(&*volume.name, "." | "..")
+        {
             return Err(bad(io::Error::new(io::ErrorKind::InvalidInput, "it has no name that a folder can have")));
         }
         let result = if volume.readonly { show(host, volume) } else { overlay(host, volume) };

@@ -287,8 +287,7 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
             layers: one.resolved.layers.clone(),
         });
     }
-    let volumes =
-        volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
+    let volumes = volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
     let mut system = Contract {
         version: contract::VERSION,
         hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),

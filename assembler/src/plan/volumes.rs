@@ -145,7 +145,9 @@ impl Problem {
                 diagnostic.with_hint("a path of the host begins with `/`; a volume stands in `volumes`")
             }
             Self::Unknown { .. } => diagnostic.with_hint("a path of the host begins with `/`"),
-            Self::ReadOnly { name } => diagnostic.with_hint(format!("bind it with the option `ro`, as in `{name}:/path:ro`")),
+            Self::ReadOnly { name } => {
+                diagnostic.with_hint(format!("bind it with the option `ro`, as in `{name}:/path:ro`"))
+            }
         }
     }
 }
@@ -181,7 +183,11 @@ mod tests {
         let unknown = source(&manifest, "dta", &[]).unwrap_err();
         assert_eq!(unknown, Problem::Unknown { name: "dta".into(), nearest: Some("data".into()), any: true });
         for options in [&[][..], &["rw"], &["rshared"], &["rw", "ro"]] {
-            assert_eq!(source(&manifest, "fixed", options), Err(Problem::ReadOnly { name: "fixed".into() }), "{options:?}");
+            assert_eq!(
+                source(&manifest, "fixed", options),
+                Err(Problem::ReadOnly { name: "fixed".into() }),
+                "{options:?}"
+            );
         }
     }
 

@@ -161,3 +161,19 @@ fn with_cgroup(spec: &Spec, section: Section, name: &str) -> Spec {
     }
     spec
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_gets_a_cgroup_and_a_word_for_propagation_that_libcontainer_knows() {
+        for (own, want) in [("rshared", "shared"), ("shared", "shared"), ("rslave", "slave"), ("private", "private")] {
+            let text = format!(r#"{{"ociVersion":"1.2.1","linux":{{"rootfsPropagation":"{own}"}}}}"#);
+            let spec = with_cgroup(&serde_json::from_str(&text).unwrap(), Section::Onboot, "a");
+            let linux = spec.linux().clone().unwrap();
+            assert_eq!(linux.rootfs_propagation().as_deref(), Some(want));
+            assert_eq!(linux.cgroups_path().as_deref(), Some(Path::new("/hullkit/onboot/a")));
+        }
+    }
+}

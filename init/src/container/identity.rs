@@ -81,9 +81,14 @@ mod tests {
             serde_json::from_str::<LinuxIdMapping>(&text).unwrap()
         };
         let list = [range(0, 100_000, 10), range(1000, 5000, 1), range(2000, u32::MAX, 2)];
-        for (inside, want) in
-            [(0, Some(100_000)), (9, Some(100_009)), (10, None), (1000, Some(5000)), (2000, Some(u32::MAX)), (2001, None)]
-        {
+        for (inside, want) in [
+            (0, Some(100_000)),
+            (9, Some(100_009)),
+            (10, None),
+            (1000, Some(5000)),
+            (2000, Some(u32::MAX)),
+            (2001, None),
+        ] {
             assert_eq!(mapped(&list, inside), want, "{inside}");
         }
     }

@@ -46,7 +46,8 @@ fn attach_one(pid: u32, interface: &RuntimeInterface) -> Result<(), StartError> 
     if kind == VETH && peer.is_empty() {
         return Err(failed("create", name, io::Error::other("a `veth` needs a `peer`, the name of its other end")));
     }
-    let create = || again(libc::EEXIST, || ask(async |handle| handle.link().add(link(kind, name, peer)).execute().await));
+    let create =
+        || again(libc::EEXIST, || ask(async |handle| handle.link().add(link(kind, name, peer)).execute().await));
     let give = || {
         let message = LinkUnspec::new_with_name(name).setns_by_pid(pid).build();
         again(libc::ENODEV, || ask(async |handle| handle.link().set(message.clone()).execute().await))

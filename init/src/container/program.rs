@@ -36,7 +36,9 @@ impl Executor for Program {
         };
         match find(&program, &path(spec)) {
             Found::Program => Ok(()),
-            Found::NotExecutable => wrong(format!("`{program}` is in the image, but is no program: it lacks the mode to be run")),
+            Found::NotExecutable => {
+                wrong(format!("`{program}` is in the image, but is no program: it lacks the mode to be run"))
+            }
             Found::Nothing if program.contains('/') => wrong(format!("the image has no `{program}`")),
             Found::Nothing => wrong(format!("the image has no `{program}` in `{}`", path(spec))),
         }

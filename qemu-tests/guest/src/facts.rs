@@ -108,10 +108,7 @@ pub(crate) fn processes(_: &str) -> Facts {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok());
     let others = numbers.count() > 1;
-    vec![
-        ("pid".into(), std::process::id().to_string()),
-        ("sees-others".into(), others.to_string()),
-    ]
+    vec![("pid".into(), std::process::id().to_string()), ("sees-others".into(), others.to_string())]
 }
 
 fn inode(process: &str, name: &str) -> String {

@@ -11,7 +11,7 @@ use crate::one;
 /// Type, options and propagation of what is mounted on exactly this path, the last if there are several.
 pub(crate) fn mount(path: &str) -> Vec<(String, String)> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let found = table.lines().filter_map(|line| {
+    let mut found = table.lines().filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let fields: Vec<&str> = left.split(' ').collect();
         (*fields.get(4)? == path).then(|| {
@@ -20,5 +20,5 @@ pub(crate) fn mount(path: &str) -> Vec<(String, String)> {
             format!("{} {} {propagation}", right.split(' ').next().unwrap_or_default(), fields[5])
         })
     });
-    one(format!("mount.{path}"), found.last().unwrap_or_else(|| "none".to_owned()))
+    one(format!("mount.{path}"), found.next_back().unwrap_or_else(|| "none".to_owned()))
 }

@@ -10,7 +10,8 @@ const UP: u32 = 1;
 /// Names of all interfaces, sorted.
 pub(crate) fn links(_: &str) -> Vec<(String, String)> {
     let text = fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
-    let mut names: Vec<&str> = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
+    let mut names: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
     names.sort_unstable();
     one("links", names.join(" "))
 }
