@@ -4,6 +4,7 @@
 mod container;
 pub mod files;
 pub mod ids;
+pub mod linuxkit;
 pub mod network;
 pub mod resources;
 pub mod spec;
@@ -16,11 +17,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hullkit_init::contract::{self, Contract};
-use linuxkit_yaml::{ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section, Spanned};
+use linuxkit_yaml::{ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section};
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 
 pub use files::Places;
+pub use linuxkit::LinuxkitPlan;
 
 use crate::digest::Digest;
 use crate::platform::Arch;
@@ -78,6 +80,8 @@ pub struct Image {
     /// Where missing layers are fetched; absent if the image was imported whole into the store.
     #[serde(skip)]
     pub origin: Option<Reference>,
+    /// Digest of what the name leads to: the index, or the image's own manifest.
+    pub index: Digest,
     /// Digest of the image configuration.
     pub config: Digest,
     /// Layers, lowest first.
@@ -181,6 +185,13 @@ pub trait Names: Sync {
     ///
     /// - [`PullError`]: there is none, or it could not be asked for.
     fn whole(&self, reference: &Reference, arch: Arch, platforms: &[String]) -> Result<Whole, PullError>;
+
+    /// Find the SPDX documents of an image by the digest of its manifest; they are in the store afterwards.
+    ///
+    /// # Errors
+    ///
+    /// - [`PullError`]: they are announced and cannot be had.
+    fn statements(&self, image: &Image, manifest: &Digest) -> Result<Vec<Digest>, PullError>;
 }
 
 /// What a plan depends on besides the manifest.
@@ -192,8 +203,35 @@ pub struct Options {
     pub epoch: u32,
     /// Let Hullkit's init stand in for the images that `init` names.
     pub replace_init: bool,
+    /// Look for what a bill of materials is made of.
+    pub sbom: bool,
     /// Where `files` reads its sources.
     pub places: Places,
+}
+
+/// How a host is laid out, which is the same as: whose init runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Hullkit's init is in charge.
+    Native,
+    /// The images that `init` names bring an init, or nothing boots what is built.
+    Linuxkit,
+}
+
+impl Layout {
+    /// Tell which layout a manifest asks for.
+    ///
+    /// In: `replace_init`, whether Hullkit's init stands in for the images that `init` names. A manifest that names
+    /// neither an init nor a kernel is a root file system for somebody else, which is what LinuxKit makes of it.
+    #[must_use]
+    pub fn of(manifest: &Manifest, replace_init: bool) -> Self {
+        let boots = manifest.kernel.as_ref().is_some_and(|kernel| kernel.image.is_some());
+        let native = match &manifest.init {
+            Some(_) => manifest.builtin_init(),
+            None => boots,
+        };
+        if native || replace_init { Self::Native } else { Self::Linuxkit }
+    }
 }
 
 /// Why a manifest has no plan.
@@ -233,6 +271,15 @@ pub enum PlanError {
         /// What is wrong in it.
         #[source]
         cause: ManifestError,
+    },
+    /// What was attested about an image is not to be had.
+    #[error("could not find the bill of materials of `{reference}`")]
+    Sbom {
+        /// The image.
+        reference: String,
+        /// Why.
+        #[source]
+        cause: Box<PullError>,
     },
     /// A `source` of `files` could not be read.
     #[error("could not read `{path}`, a `source` of `files`")]
@@ -275,18 +322,8 @@ struct Found {
 ///
 /// - [`PlanError`]: by what is wrong; problems of the manifest are collected and told together.
 pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Options) -> Result<Plan, PlanError> {
-    refuse_unsupported(manifest, options)?;
     let ids = ids::Ids::of(manifest);
-    let found = find(manifest, names, options.arch)?;
-    let mut images = BTreeMap::new();
-    for one in found.values() {
-        images.entry(one.resolved.digest).or_insert_with(|| Image {
-            reference: one.reference.clone(),
-            origin: one.resolved.origin.clone(),
-            config: one.resolved.config_digest,
-            layers: one.resolved.layers.clone(),
-        });
-    }
+    let found = find(wanted(manifest, Layout::Native), names, options.arch)?;
     let volumes = volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
     let mut system = Contract {
         version: contract::VERSION,
@@ -307,7 +344,7 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         arch: options.arch,
         epoch: options.epoch,
         kernel,
-        images,
+        images: images(&found),
         files: files::plan(manifest, &ids, store, &options.places)?,
         volumes,
         system,
@@ -315,37 +352,49 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
     })
 }
 
-/// Say what this layout does not do, rather than leave it out.
-fn refuse_unsupported(manifest: &Manifest, options: &Options) -> Result<(), PlanError> {
-    let mut problems = Vec::new();
-    if !options.replace_init
-        && !manifest.builtin_init()
-        && let Some(entry) = manifest.init.iter().flatten().next()
-    {
-        let message = "images that bring their own init are not laid out yet: leave `init` out, write `builtin`, \
-                       or build with --replace-init";
-        problems.push(manifest.diagnose(&entry.at, message));
-    }
-    if problems.is_empty() { Ok(()) } else { Err(ManifestError { diagnostics: problems }.into()) }
-}
-
-/// The images that are needed: the kernel's, the containers', and those whose files are volumes.
-fn wanted(manifest: &Manifest) -> BTreeMap<String, &Spanned<Reference>> {
+/// The images that a layout needs, by the names the store knows them by: the kernel's, the containers', and those of volumes
+/// whose files are unpacked; in LinuxKit's also those of `init`.
+fn wanted(manifest: &Manifest, layout: Layout) -> BTreeMap<String, (&Reference, &Position)> {
     let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
     let containers = manifest.containers().map(|(_, container)| &container.image);
     let volumes = manifest.volumes.iter().filter_map(volumes::flattened);
-    kernel.chain(containers).chain(volumes).map(|image| (name_of(image), image)).collect()
+    let init = manifest.init.iter().flatten().filter_map(|entry| Some((entry.image()?, &entry.at)));
+    let both = kernel.chain(containers).chain(volumes);
+    let images: Vec<(&Reference, &Position)> = match layout {
+        Layout::Native => both.map(|image| (&image.value, &image.at)).collect(),
+        Layout::Linuxkit => both.map(|image| (&image.value, &image.at)).chain(init).collect(),
+    };
+    images.into_iter().map(|(image, at)| (name_of(image), (image, at))).collect()
+}
+
+/// What the plan says of every image that was found.
+fn images(found: &BTreeMap<String, Found>) -> BTreeMap<Digest, Image> {
+    let mut images = BTreeMap::new();
+    for one in found.values() {
+        images.entry(one.resolved.digest).or_insert_with(|| Image {
+            reference: one.reference.clone(),
+            origin: one.resolved.origin.clone(),
+            index: one.resolved.top,
+            config: one.resolved.config_digest,
+            layers: one.resolved.layers.clone(),
+        });
+    }
+    images
 }
 
 /// Find every image, several at once, and read what each says about itself.
-fn find(manifest: &Manifest, names: &dyn Names, arch: Arch) -> Result<BTreeMap<String, Found>, PlanError> {
-    let wanted: Vec<(String, &Spanned<Reference>)> = wanted(manifest).into_iter().collect();
+fn find(
+    wanted: BTreeMap<String, (&Reference, &Position)>,
+    names: &dyn Names,
+    arch: Arch,
+) -> Result<BTreeMap<String, Found>, PlanError> {
+    let wanted: Vec<(String, (&Reference, &Position))> = wanted.into_iter().collect();
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..JOBS.min(wanted.len()) {
             scope.spawn(|| {
-                while let Some((name, image)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let one = find_one(name, image, names, arch);
+                while let Some((name, (image, at))) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = find_one(name, image, at, names, arch);
                     found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((name.clone(), one));
                 }
             });
@@ -358,10 +407,10 @@ fn find(manifest: &Manifest, names: &dyn Names, arch: Arch) -> Result<BTreeMap<S
 }
 
 /// Find one image.
-fn find_one(name: &str, image: &Spanned<Reference>, names: &dyn Names, arch: Arch) -> Result<Found, PlanError> {
+fn find_one(name: &str, image: &Reference, at: &Position, names: &dyn Names, arch: Arch) -> Result<Found, PlanError> {
     let reference = name.to_owned();
     let resolved = names.resolve(image, arch).map_err(|cause| PlanError::Image {
-        place: image.at.clone(),
+        place: at.clone(),
         reference: reference.clone(),
         arch,
         cause: Box::new(cause),
@@ -386,9 +435,9 @@ fn containers(
         let Some(one) = found.get(&name_of(&entry.image)) else { continue };
         let image = one.resolved.digest;
         let lower = Plan::image_root(&image);
-        let input =
-            container::Input { manifest, ids, section, entry, label: &one.label, image: &one.config, lower: &lower };
-        let compiled = match container::compile(input) {
+        let (label, config) = (&one.label, &one.config);
+        let input = container::Input { layout: Layout::Native, manifest, ids, section, entry, label, image: config };
+        let compiled = match container::compile(input, &lower) {
             Ok(compiled) => compiled,
             Err(problem) => {
                 problems.push(*problem);

@@ -33,6 +33,12 @@ pub enum Content {
 }
 
 impl Volume {
+    /// The image that is laid out in the volume, if one is.
+    #[must_use]
+    pub fn layout(&self) -> Option<&Whole> {
+        if let Content::Layout(whole) = &self.content { Some(whole) } else { None }
+    }
+
     /// What init is told of the volume in the native layout: an image is there once, whoever uses it.
     #[must_use]
     pub fn contract(&self) -> contract::Volume {

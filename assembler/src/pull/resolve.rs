@@ -13,7 +13,7 @@ use super::progress::Silent;
 use super::registry::Registries;
 use super::whole::Whole;
 use crate::digest::Digest;
-use crate::plan::{Layer, Names};
+use crate::plan::{Image, Layer, Names};
 use crate::platform::Arch;
 use crate::store::{JSON_MAX, Store, StoreError};
 
@@ -168,6 +168,11 @@ impl<'a> Source<'a> {
         self.registries
     }
 
+    /// Tell whether a registry may be asked for what the store lacks.
+    pub(super) fn may_ask(&self) -> bool {
+        self.policy != Policy::Never
+    }
+
     /// Bring a local image into the store, under its name.
     fn import(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError> {
         let text = reference.to_string();
@@ -276,6 +281,10 @@ impl Names for Source<'_> {
 
     fn whole(&self, reference: &Reference, arch: Arch, platforms: &[String]) -> Result<Whole, PullError> {
         Source::whole(self, reference, arch, platforms)
+    }
+
+    fn statements(&self, image: &Image, manifest: &Digest) -> Result<Vec<Digest>, PullError> {
+        Source::statements(self, image, manifest)
     }
 }
 

@@ -78,7 +78,7 @@ impl Source<'_> {
         blobs.insert(digest, bytes.len() as u64);
         match Document::parse(bytes, text)? {
             Document::Manifest(manifest) => {
-                self.bring(&manifest.config, text, ask)?;
+                self.bring_config(&manifest.config, text, ask)?;
                 for entry in manifest.layers.iter().chain([&manifest.config]) {
                     blobs.insert(entry.digest, entry.size);
                 }
@@ -101,7 +101,7 @@ impl Source<'_> {
     }
 
     /// Make sure that a configuration is in the store.
-    fn bring(&self, entry: &Entry, text: &str, ask: Option<&RegistryReference>) -> Result<(), PullError> {
+    fn bring_config(&self, entry: &Entry, text: &str, ask: Option<&RegistryReference>) -> Result<(), PullError> {
         if self.store().has(&entry.digest) {
             return Ok(());
         }

@@ -97,6 +97,7 @@ pub(crate) fn image(store: &Store, reference: &str, layers: &[Vec<Entry>]) -> Im
     Image {
         reference: reference.to_owned(),
         origin: None,
+        index: Digest::of(reference.as_bytes()),
         config: Digest::of(b"{}"),
         layers: layers.iter().map(|entries| layer(store, &tar(entries), Compression::Gzip)).collect(),
     }

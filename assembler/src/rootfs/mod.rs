@@ -10,6 +10,7 @@
 //! No file's content is ever in memory: a layer is decompressed once for its index, and once more when its image is packed.
 
 pub mod layer;
+pub mod linuxkit;
 pub mod modules;
 pub mod path;
 pub mod tree;
@@ -136,6 +137,29 @@ pub enum RootfsError {
         path: String,
         /// Why it needs a name that is text.
         what: &'static str,
+    },
+    /// What was attested about an image is no SPDX document.
+    #[error("the statement {digest} about `{image}` is not an SPDX document; --no-sbom builds without")]
+    Statement {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The statement.
+        digest: Digest,
+        /// What the parser said.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// A file that has to be held in memory is too long for that.
+    #[error("`{path}` of `{image}` has {size} bytes; {limit} are the limit for what is joined or unpacked")]
+    TooLarge {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The file.
+        path: String,
+        /// Its length in bytes.
+        size: u64,
+        /// How many bytes are allowed.
+        limit: u64,
     },
     /// A derived file could not be read or written.
     #[error("could not {action} `{path}`")]

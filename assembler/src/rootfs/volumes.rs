@@ -9,7 +9,7 @@ use super::segment::{Key, Packer, Segment, relative, segment};
 use crate::digest::Digest;
 use crate::format::cpio::layout;
 use crate::format::cpio::write::Attributes;
-use crate::plan::volumes::{Content, Volume};
+use crate::plan::volumes::Volume;
 use crate::pull::Whole;
 use crate::store::Store;
 
@@ -43,7 +43,7 @@ fn parents<W: Write>(packer: &mut Packer<W>) -> Result<(), RootfsError> {
 ///
 /// OCI image-spec 1.1, `image-layout.md`.
 pub(crate) fn layout(volume: &Volume, store: &Store) -> Result<Option<Segment>, RootfsError> {
-    let Content::Layout(whole) = &volume.content else { return Ok(None) };
+    let Some(whole) = volume.layout() else { return Ok(None) };
     let index = index(whole)?;
     let blobs: Vec<String> = whole.blobs.keys().map(Digest::to_string).collect();
     let key = Key::new(

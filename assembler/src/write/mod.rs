@@ -2,6 +2,7 @@
 //! folder. Does not: decide anything; what is joined, and in which order, was settled by the stages before.
 
 pub mod initrd;
+pub mod linuxkit;
 pub mod output;
 pub mod tar;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::format::cpio::CpioError;
 use crate::format::tar::TarError;
+use crate::rootfs::RootfsError;
 
 pub use output::{Written, publish};
 
@@ -43,6 +45,9 @@ pub enum WriteError {
         #[source]
         cause: CpioError,
     },
+    /// What goes into the output could not be made.
+    #[error(transparent)]
+    Rootfs(#[from] RootfsError),
     /// A tar could not hold an entry.
     #[error("could not write `{path}`")]
     Tar {
