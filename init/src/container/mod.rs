@@ -12,6 +12,7 @@ mod interfaces;
 mod options;
 mod points;
 mod program;
+mod propagation;
 mod rootfs;
 mod runtime;
 mod why;
@@ -204,6 +205,7 @@ fn start(section: Section, container: &Container) -> Result<u32, StartError> {
         .build()
         .map_err(refused)?;
     let pid = created.pid().and_then(|pid| u32::try_from(pid.as_raw()).ok()).ok_or(StartError::NoProcess)?;
+    propagation::apply(pid, &container.spec)?;
     interfaces::attach(pid, &container.runtime.interfaces, is_new(&container.spec, LinuxNamespaceType::Network))?;
     runtime::bind_namespaces(pid, &container.runtime.bind_ns)?;
     created.start().map_err(|cause| StartError::Go(Box::new(cause)))?;
