@@ -422,6 +422,8 @@ fn packed(
     global: &Global,
 ) -> anyhow::Result<Segments> {
     pulled(&plan.images, store, registries, global)?;
+    let layouts = plan.volumes.iter().filter_map(plan::volumes::Volume::layout);
+    pull::pull_whole(layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
     let options = rootfs::Options { init, jobs: jobs(), limits: Limits::default() };
     Ok(rootfs::build(plan, store, &options, &|segment| {
         if !segment.cached && !global.quiet {
