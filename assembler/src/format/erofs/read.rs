@@ -128,7 +128,7 @@ impl<'i> Reader<'i> {
         let head = head as u64;
         attributes.xattrs = self.xattrs(offset.saturating_add(head), xattr_size(count))?;
         let is_device = matches!(attributes.mode & tree::TYPE, tree::CHAR | tree::BLOCK);
-        let device = if is_device { device_numbers(block) } else { (0, 0) };
+        let (device, block) = if is_device { (device_numbers(block), 0) } else { ((0, 0), block) };
         let head = head.saturating_add(xattr_size(count));
         Ok(Inode { nid, offset, extended, layout, nlink, size, block, device, attributes, head })
     }
