@@ -193,6 +193,9 @@ impl<'i> Reader<'i> {
         let tables = [u64::from(little.get()) * SECTOR, u64::from(big.get()) * SECTOR];
         let damaged = |what| IsoError::Damaged { offset: tables[0], what };
         let [little, big] = [bytes(self.image, tables[0], size)?, bytes(self.image, tables[1], size)?];
+        if little.len() as u64 != size || big.len() as u64 != size {
+            return Err(damaged("path tables end too early"));
+        }
         let mut table = Vec::new();
         let (mut one, mut other) = (little.as_slice(), big.as_slice());
         while let [length, _, rest @ ..] = one {
@@ -219,6 +222,9 @@ impl<'i> Reader<'i> {
     fn records(&self, extent: u32, size: u32) -> Result<Vec<Raw>, IsoError> {
         let start = u64::from(extent) * SECTOR;
         let data = bytes(self.image, start, u64::from(size).min(DIRECTORY_MAX))?;
+        if data.len() as u64 != u64::from(size) {
+            return Err(IsoError::Damaged { offset: start, what: "a directory is cut off" });
+        }
         let mut records = Vec::new();
         for (sector, bytes) in data.chunks(2048).enumerate() {
             let mut at = 0;

@@ -137,7 +137,9 @@ fn isoinfo_lists_iso9660_as_it_lists_what_genisoimage_wrote() {
 #[test]
 fn bsdtar_unpacks_iso9660() {
     let folder = tempfile::tempdir().unwrap();
-    let stream = rich();
+    let mut stream = rich();
+    // It takes the numbers of devices for one of 64 bits, and cannot make those of genisoimage either.
+    stream.entries.retain(|entry| !matches!(entry.content, Content::Device(..)));
     let path = on_disk(folder.path(), &stream);
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
@@ -149,7 +151,9 @@ fn bsdtar_unpacks_iso9660() {
 #[test]
 fn xorriso_unpacks_iso9660_without_a_complaint() {
     let folder = tempfile::tempdir().unwrap();
-    let stream = rich();
+    let mut stream = rich();
+    // It refuses targets of more than 1024 bytes.
+    stream.entries.retain(|entry| entry.path != b"links/longest");
     let path = on_disk(folder.path(), &stream);
     let root = folder.path().join("root");
     let mut xorriso = Command::new("xorriso");
@@ -188,7 +192,7 @@ fn names_of_the_primary_tree_are_short_and_each_is_there_once() {
         (".hidden", false, "_HIDDEN."),
         ("libstdc++.so.6.0.30", false, "LIBSTDC___SO_6_0.30"),
         ("0123456789012345678901234567890123456789", false, "012345678901234567890123456789."),
-        ("0123456789012345678901234567890123456780", false, "01234567890123456789012 1.".trim()),
+        ("0123456789012345678901234567890123456780", false, "01234567890123456789011."),
         ("x.extension-of-many", false, "X.EXTENSIO"),
     ];
     let mut names = Mangled::default();
