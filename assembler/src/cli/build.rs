@@ -53,7 +53,7 @@ pub struct BuildArgs {
 /// Which manifests.
 #[derive(Debug, Clone, Args)]
 pub struct Input {
-    /// Manifests, merged left to right; `-` is standard input.
+    /// Manifests, merged left to right; `-` is standard input, `http://` and `https://` are fetched.
     #[arg(required = true, value_name = "MANIFEST")]
     pub manifests: Vec<PathBuf>,
     /// What images' names mean.
@@ -154,7 +154,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
 ///
 /// The manifest's or an image's.
 pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Registries) -> anyhow::Result<Plan> {
-    let manifest = manifest::read(&input.manifests)?;
+    let manifest = manifest::read(&input.manifests, (!input.naming.offline).then_some(registries))?;
     let policy = match (input.naming.pull, input.naming.offline) {
         (true, _) => Policy::Always,
         (_, true) => Policy::Never,

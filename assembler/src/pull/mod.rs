@@ -15,9 +15,11 @@ mod local;
 mod login;
 mod plain;
 mod progress;
+mod published;
 mod push;
 mod registry;
 mod resolve;
+mod web;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -27,12 +29,14 @@ use linuxkit_yaml::Reference;
 pub use self::endpoint::{Mirror, MirrorError};
 pub use self::error::{Cause, PullError};
 pub use self::export::{export_docker, export_oci, exportable};
-pub use self::import::import_archive;
-pub use self::live::{live, reachable};
+pub use self::import::{Imported, import_archive};
+pub use self::live::{live, platforms, reachable};
 pub use self::progress::{Progress, Silent};
+pub use self::published::published;
 pub use self::push::push;
 pub use self::registry::{Registries, RegistryOptions};
 pub use self::resolve::{Policy, Resolved, Source, name_of};
+pub use self::web::without_login;
 
 use self::blobs::{Wanted, fetch_all};
 use crate::digest::Digest;
