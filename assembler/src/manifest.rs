@@ -50,17 +50,37 @@ pub enum ReadError {
 /// - [`ReadError`]: the only thing that is wrong, or as [`ReadError::Manifest`] all that is wrong with any of the files.
 pub fn read(paths: &[PathBuf], web: Option<&Registries>) -> Result<Manifest, ReadError> {
     let (manifests, mut errors) = load(paths, web);
-    let merged = linuxkit_yaml::merge(manifests);
-    match (merged, errors.pop()) {
-        (Ok(manifest), None) => Ok(manifest),
-        (Err(error), None) => Err(error.into()),
-        (Ok(_), Some(only)) if errors.is_empty() => Err(only),
-        (merged, Some(last)) => {
-            errors.push(last);
-            errors.extend(merged.err().map(ReadError::Manifest));
-            Err(ManifestError { diagnostics: errors.into_iter().flat_map(ReadError::diagnostics).collect() }.into())
+    match linuxkit_yaml::merge(manifests) {
+        Ok(manifest) if errors.is_empty() => return Ok(manifest),
+        Ok(_) => {}
+        Err(error) => errors.push(error.into()),
+    }
+    match errors.pop() {
+        Some(only) if errors.is_empty() => Err(only),
+        last => {
+            let diagnostics = errors.into_iter().chain(last).flat_map(ReadError::diagnostics).collect();
+            Err(ManifestError { diagnostics }.into())
         }
     }
+}
+
+/// What reading manifests brought, for whoever wants to know all that is wrong with them.
+#[derive(Debug)]
+pub struct Examined {
+    /// Those that are right, merged; nothing if they do not merge.
+    pub manifest: Option<Manifest>,
+    /// What is wrong with the others, file by file.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Read manifests as [`read`] does, and tell everything that is wrong with any of them.
+#[must_use]
+pub fn examine(paths: &[PathBuf], web: Option<&Registries>) -> Examined {
+    let (manifests, errors) = load(paths, web);
+    let mut problems: Vec<Diagnostic> = errors.into_iter().flat_map(ReadError::diagnostics).collect();
+    let merged = linuxkit_yaml::merge(manifests);
+    let manifest = merged.map_err(|error| problems.extend(error.diagnostics)).ok();
+    Examined { manifest, problems }
 }
 
 /// Read each manifest. Out: those that are right, and what is wrong with each of the others.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use linuxkit_yaml::{Diagnostic, LintOptions, Severity, lint};
+use linuxkit_yaml::{Code, Diagnostic, LintOptions, Severity, lint};
 use serde::Serialize;
 
 use super::Global;
@@ -83,10 +83,15 @@ impl From<&Diagnostic> for Row {
 /// Standard output refuses it.
 pub fn run(args: &LintArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let registries = global.registries();
-    let found = match manifest::read(&args.manifests, (!args.offline).then_some(&registries)) {
-        Ok(manifest) => lint(&manifest, LintOptions { portable: args.portable, replace_init: args.replace_init }),
-        Err(error) => error.diagnostics(),
-    };
+    let manifest::Examined { manifest, problems: mut found } =
+        manifest::examine(&args.manifests, (!args.offline).then_some(&registries));
+    if let Some(manifest) = manifest {
+        let mut more = lint(&manifest, LintOptions { portable: args.portable, replace_init: args.replace_init });
+        // A volume that seems missing may be in the file that could not be read.
+        let whole = found.is_empty();
+        more.retain(|one| whole || one.code != Code::UnknownVolume);
+        found.extend(more);
+    }
     let count = |severity| found.iter().filter(|one| one.severity() == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let mut out = std::io::stdout().lock();
@@ -99,7 +104,8 @@ pub fn run(args: &LintArgs, global: &Global) -> anyhow::Result<ExitCode> {
     };
     out.write_all(text.as_bytes()).context("could not write the findings")?;
     if !global.quiet && !args.json && !found.is_empty() {
-        eprintln!("{errors} errors, {warnings} warnings");
+        let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        eprintln!("{}, {}", plural(errors, "error"), plural(warnings, "warning"));
     }
     Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -4,6 +4,8 @@
 //! A tool that is missing fails the test: install `docker-registry`, `skopeo` and `openssl`.
 
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod image;
@@ -15,3 +17,5 @@ mod misbehaving;
 mod real;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod web;
