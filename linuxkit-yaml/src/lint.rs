@@ -201,17 +201,26 @@ fn closed_parents(search: &mut Search<'_>) {
     if !search.linuxkit_layout() {
         return;
     }
-    let mut made = BTreeSet::new();
+    // Folders by the number of their parent and their name: whole paths would cost the square of their length.
+    let mut made: BTreeMap<(usize, &str), usize> = BTreeMap::new();
     for file in &search.manifest.files {
         let parts = parts(file);
-        let parents: Vec<String> =
-            (1..parts.len()).map(|end| parts.iter().take(end).copied().collect::<Vec<_>>().join("/")).collect();
-        // The first file decides, and root's own folder is meant to be closed.
-        let first = parents.iter().find(|parent| !made.contains(*parent)).cloned();
-        made.extend(parents);
-        made.insert(parts.join("/"));
+        let (mut at, mut first) = (0, None);
+        for (depth, part) in parts.iter().enumerate() {
+            let next = made.len().saturating_add(1);
+            at = *made.entry((at, part)).or_insert_with(|| {
+                // The first file decides; the last part is the file itself.
+                if depth.saturating_add(1) < parts.len() {
+                    first.get_or_insert(depth);
+                }
+                next
+            });
+        }
+        let first =
+            first.map(|depth| parts.iter().take(depth.saturating_add(1)).copied().collect::<Vec<_>>().join("/"));
         let given = file.mode.as_ref().is_some_and(|mode| !mode.text.is_empty());
-        if let Some(parent) = first.filter(|parent| !given && parent != "root") {
+        if let Some(parent) = first.filter(|parent| !given && parent != "root" && !parent.starts_with("root/")) {
+            let parent = shorten(&parent);
             let message = format!(
                 "`{}` has no `mode`, so LinuxKit's layout leaves `/{parent}` to root alone (0700)",
                 shorten(&file.path)

@@ -72,7 +72,7 @@ pub(crate) struct Image {
     pub(crate) config: Vec<u8>,
     pub(crate) manifest: Vec<u8>,
     layers: Vec<Layer>,
-    arch: &'static str,
+    pub(crate) arch: &'static str,
 }
 
 impl Image {
