@@ -331,6 +331,7 @@ fn export(
                 let image = Image {
                     reference: stored.clone(),
                     origin: None,
+                    index: image.top,
                     config: image.config_digest,
                     layers: image.layers.clone(),
                 };
