@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::format::tar::read::Limits;
 use crate::plan::{self, Image, Layout, LinuxkitPlan, Plan};
 use crate::platform::Arch;
-use crate::pull::{Policy, Registries, Source};
+use crate::pull::{Policy, Registries, Source, Whole};
 use crate::rootfs::{self, Segments};
 use crate::store::Store;
 use crate::write::linuxkit::Host;
@@ -289,7 +289,7 @@ fn linuxkit(
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<Vec<Output>> {
-    pulled(&plan.images, store, registries, global)?;
+    pulled(&plan.images, plan.layouts(), store, registries, global)?;
     let options = rootfs::linuxkit::Options {
         jobs: jobs(),
         limits: Limits::default(),
@@ -403,13 +403,15 @@ pub(super) fn planned(
 }
 
 /// Stage 3: bring what is missing.
-fn pulled(
+fn pulled<'a>(
     images: &BTreeMap<Digest, Image>,
+    layouts: impl Iterator<Item = &'a Whole>,
     store: &Store,
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<()> {
     pull::pull(images, store, registries, global.jobs, &*progress::new(global.quiet))?;
+    pull::pull_whole(layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }
@@ -429,9 +431,8 @@ fn packed(
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<Segments> {
-    pulled(&plan.images, store, registries, global)?;
     let layouts = plan.volumes.iter().filter_map(plan::volumes::Volume::layout);
-    pull::pull_whole(layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
+    pulled(&plan.images, layouts, store, registries, global)?;
     let options = rootfs::Options { init, jobs: jobs(), limits: Limits::default() };
     Ok(rootfs::build(plan, store, &options, &|segment| {
         if !segment.cached && !global.quiet {

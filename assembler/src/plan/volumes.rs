@@ -88,7 +88,12 @@ pub(super) fn plan(
 }
 
 /// Find all that an OCI layout of an image holds.
-pub(super) fn layout(entry: &Entry, image: &Spanned<Reference>, names: &dyn Names, arch: Arch) -> Result<Whole, PlanError> {
+pub(super) fn layout(
+    entry: &Entry,
+    image: &Spanned<Reference>,
+    names: &dyn Names,
+    arch: Arch,
+) -> Result<Whole, PlanError> {
     let platforms: Vec<String> = entry.platforms.iter().flatten().map(|platform| platform.value.clone()).collect();
     names.whole(image, arch, &platforms).map_err(|cause| PlanError::Image {
         place: image.at.clone(),

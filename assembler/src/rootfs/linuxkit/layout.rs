@@ -16,7 +16,8 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 impl<S: Sink> Stream<'_, S> {
     /// Write an image with all its blobs below `folder`. None of the entries has a time.
     pub(super) fn layout(&mut self, folder: &str, name: &str, image: &Whole) -> Result<(), S::Error> {
-        let made = |path: &str, kind, mode| Member { path: format!("{folder}{path}").into(), kind, mode, ..Member::default() };
+        let made =
+            |path: &str, kind, mode| Member { path: format!("{folder}{path}").into(), kind, mode, ..Member::default() };
         let file = |path: &str, size| Member { size, ..made(path, Kind::File, 0o644) };
         self.append(file("oci-layout", VERSION.len() as u64), &mut VERSION.as_bytes())?;
         for path in ["blobs/", "blobs/sha256/"] {

@@ -56,7 +56,7 @@ pub fn outputs(host: &Host<'_>, kind: Filesystem, dir: &Path, name: &str) -> Res
     let failed = |cause: Box<dyn std::error::Error + Send + Sync>| WriteError::Image { path: path.clone(), cause };
     match kind {
         Filesystem::Squashfs => {
-            squashfs::write(&tree, file, squashfs::Options { time }, &mut out).map_err(|cause| failed(cause.into()))?;
+            squashfs::write::write(&tree, file, time, &mut out).map_err(|cause| failed(cause.into()))?;
         }
         Filesystem::Erofs => {
             let options = erofs::write::Options { uuid: identity(host), volume: volume(), time: u64::from(time) };
@@ -105,7 +105,8 @@ fn spool(host: &Host<'_>) -> Result<(Boot, Tree, Temporary), WriteError> {
     };
     host.fill(&mut spool)?;
     spool.out.flush().map_err(io_error("write", &path))?;
-    let Spool { boot, mut growing, waiting, .. } = spool;
+    let Spool { out, boot, mut growing, waiting, .. } = spool;
+    drop(out);
     for link in waiting.into_values() {
         growing.add(link)?;
     }
