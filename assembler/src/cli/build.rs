@@ -220,6 +220,10 @@ fn check_linuxkit_args(args: &LinuxkitArgs, global: &Global) -> anyhow::Result<(
             bail!("`{size}` is not a size: write 512M or 2G");
         }
     }
+    let bill = crate::rootfs::path::clean(args.sbom_output.as_bytes());
+    if !args.no_sbom && bill.map_or(true, |path| path.is_empty()) {
+        bail!("`{}` does not name a file below the host's root: give --sbom-output another path", args.sbom_output);
+    }
     if let Some(tar) = &args.input_tar {
         std::fs::File::open(tar).with_context(|| format!("could not open `{}`", tar.display()))?;
         if !global.quiet {
