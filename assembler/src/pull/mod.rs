@@ -19,6 +19,7 @@ mod push;
 mod registry;
 mod resolve;
 mod statements;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -34,6 +35,7 @@ pub use self::progress::{Progress, Silent};
 pub use self::push::push;
 pub use self::registry::{Registries, RegistryOptions};
 pub use self::resolve::{Policy, Resolved, Source, name_of};
+pub use self::whole::Whole;
 
 use self::blobs::{Wanted, fetch_all};
 use crate::digest::Digest;
@@ -69,6 +71,32 @@ pub fn pull(
     let images =
         images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
     fetch(images, store, registries, jobs, progress)
+}
+
+/// Bring everything that belongs to some images, layouts of which are to be written, into the store.
+///
+/// # Errors
+///
+/// - As [`pull`].
+pub fn pull_whole<'a>(
+    images: impl Iterator<Item = &'a Whole>,
+    store: &Store,
+    registries: &Registries,
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<Pulled, PullError> {
+    let mut wanted: BTreeMap<Digest, Wanted> = BTreeMap::new();
+    for whole in images {
+        for (digest, size) in whole.blobs.iter().filter(|(digest, _)| !store.has(digest)) {
+            let Some(Reference::Registry(name)) = &whole.origin else {
+                let reason = format!("its blob {digest} is not in the store; import the image again");
+                return Err(PullError::Unusable { reference: whole.reference.clone(), reason });
+            };
+            wanted.entry(*digest).or_insert_with(|| Wanted { size: *size, name: name.clone() });
+        }
+    }
+    let (blobs, bytes) = fetch_all(registries, store, &wanted, jobs, progress)?;
+    Ok(Pulled { blobs, bytes })
 }
 
 /// Bring the layers of images that were resolved one by one.

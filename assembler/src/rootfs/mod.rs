@@ -23,6 +23,7 @@ mod record;
 mod segment;
 mod system;
 mod users;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -235,16 +236,20 @@ pub fn build(
     for segment in packed {
         parts.push(segment?);
     }
+    for volume in &plan.volumes {
+        parts.extend(volumes::layout(volume, store)?.map(told));
+    }
     let contract = users::resolve(plan, store, options.limits)?;
     parts.push(told(system::system(plan, &contract, store)?));
     Ok(Segments { parts, kernel })
 }
 
-/// List the images that some container runs; the kernel's is not among them unless one does.
+/// List the images that some container runs or that are volumes; the kernel's is not among them unless it is such a one.
 fn images(plan: &Plan) -> Vec<(Digest, &Image)> {
     let system = &plan.system;
     let containers = [&system.onboot, &system.services, &system.onshutdown];
-    let lowers: BTreeSet<&str> = containers.into_iter().flatten().map(|container| container.lower.as_str()).collect();
+    let lowers = containers.into_iter().flatten().map(|container| container.lower.as_str());
+    let lowers: BTreeSet<&str> = lowers.chain(system.volumes.iter().map(|volume| volume.lower.as_str())).collect();
     let used = |digest: &Digest| {
         plan.kernel.as_ref().is_none_or(|kernel| kernel.image != *digest)
             || lowers.contains(Plan::image_root(digest).as_str())
