@@ -76,27 +76,21 @@ pub(super) fn name(name: &[u8]) -> Vec<Vec<u8>> {
 /// Source: RRIP 1.12, 4.1.3.
 fn target_entries(target: &[u8]) -> Vec<Vec<u8>> {
     let mut entries: Vec<Vec<u8>> = vec![Vec::new()];
-    let mut push = |flags: u8, text: &[u8]| {
-        let room = |entries: &Vec<Vec<u8>>| {
-            let used = entries.last().map_or(0, Vec::len);
-            (ENTRY_MAX - size_of::<Entry>() - 1).saturating_sub(used + 2)
-        };
-        let mut text = text;
+    let mut push = |flags: u8, mut text: &[u8]| {
+        // Always ends with room for the head of one more part: the next one then starts in this entry and goes on in the next.
+        // Between two entries Linux sets a slash and libarchive none; within a part they agree.
         loop {
-            // A part may be cut in two, but then leaves something in the first.
-            if room(&entries) < text.len().min(8) || entries.last().is_some_and(|last| last.len() > 248) {
-                entries.push(Vec::new());
-            }
-            let (now, later) = text.split_at(text.len().min(room(&entries)));
-            let flags = if later.is_empty() { flags } else { CONTINUE };
-            if let Some(last) = entries.last_mut() {
-                last.extend_from_slice(&[flags, u8::try_from(now.len()).unwrap_or_default()]);
-                last.extend_from_slice(now);
+            let Some(last) = entries.last_mut() else { return };
+            let room = (ENTRY_MAX - size_of::<Entry>() - 1).saturating_sub(last.len() + 2);
+            let whole = text.len() + 2 <= room;
+            let (now, later) = text.split_at(text.len().min(room));
+            last.extend_from_slice(&[if whole { flags } else { CONTINUE }, u8::try_from(now.len()).unwrap_or_default()]);
+            last.extend_from_slice(now);
+            if whole {
+                return;
             }
             text = later;
-            if text.is_empty() {
-                break;
-            }
+            entries.push(Vec::new());
         }
     };
     if target.starts_with(b"/") {

@@ -157,10 +157,11 @@ fn xorriso_unpacks_iso9660_without_a_complaint() {
     let path = on_disk(folder.path(), &stream);
     let root = folder.path().join("root");
     let mut xorriso = Command::new("xorriso");
-    xorriso.args(["-abort_on", "WARNING", "-osirrox", "on:auto_chmod_on:sort_lba_off", "-hardlinks", "on", "-indev"]).arg(&path);
+    xorriso.args(["-abort_on", "WARNING", "-osirrox", "device_files:auto_chmod_on:sort_lba_off", "-hardlinks", "on", "-indev"]).arg(&path);
     xorriso.args(["-extract", "/"]).arg(&root);
+    // It sets no times of symbolic links.
     if judge(&mut xorriso).is_some() {
-        fixture::compare(&root, &stream, Kept { nanoseconds: false, xattrs: false, sockets: false, ..ALL });
+        fixture::compare(&root, &stream, Kept { nanoseconds: false, xattrs: false, sockets: false, link_times: false, ..ALL });
     }
 }
 
