@@ -138,8 +138,7 @@ fn isoinfo_lists_iso9660_as_it_lists_what_genisoimage_wrote() {
 fn bsdtar_unpacks_iso9660() {
     let folder = tempfile::tempdir().unwrap();
     let mut stream = rich();
-    // It takes the numbers of devices for one of 64 bits, and cannot make those of genisoimage either.
-    stream.entries.retain(|entry| !matches!(entry.content, Content::Device(..)));
+    stream.entries.retain(|entry| entry.path != b"dev/many");
     let path = on_disk(folder.path(), &stream);
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
@@ -152,8 +151,8 @@ fn bsdtar_unpacks_iso9660() {
 fn xorriso_unpacks_iso9660_without_a_complaint() {
     let folder = tempfile::tempdir().unwrap();
     let mut stream = rich();
-    // It refuses targets of more than 1024 bytes.
-    stream.entries.retain(|entry| entry.path != b"links/longest");
+    // It refuses targets of more than 1024 bytes, and takes the numbers of large devices for others than Linux does.
+    stream.entries.retain(|entry| entry.path != b"links/longest" && entry.path != b"dev/many");
     let path = on_disk(folder.path(), &stream);
     let root = folder.path().join("root");
     let mut xorriso = Command::new("xorriso");
