@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::Global;
-use super::build::{Input, planned};
+use super::build::{Input, Planned, planned};
 use crate::platform::Arch;
 
 /// Print what a manifest means today: every image by digest, every container's final configuration.
@@ -33,8 +33,12 @@ pub struct PlanArgs {
 pub fn run(args: &PlanArgs, global: &Global) -> anyhow::Result<()> {
     let store = global.store()?;
     let registries = global.registries();
-    let plan = planned(&args.input, args.arch, &store, &registries)?;
+    let plan = planned(&args.input, args.arch, false, &store, &registries)?;
     let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &plan).context("could not write the plan")?;
+    let printed = match &plan {
+        Planned::Native(plan) => serde_json::to_writer_pretty(&mut out, plan),
+        Planned::Linuxkit(plan) => serde_json::to_writer_pretty(&mut out, plan),
+    };
+    printed.context("could not write the plan")?;
     writeln!(out).context("could not write the plan")
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use super::Global;
-use super::build::{self, BuildArgs, Format, Input, Naming};
+use super::build::{self, BuildArgs, Format, Input, LinuxkitArgs, Naming};
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::vm::{
@@ -157,6 +157,9 @@ fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<
         arch,
         name: None,
         dir: global.store()?.folder("run").join(format!("{key}-{arch}")),
+        output: None,
+        dry_run: false,
+        linuxkit: LinuxkitArgs { no_sbom: true, ..LinuxkitArgs::default() },
         explain: false,
         json: false,
     };

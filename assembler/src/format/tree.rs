@@ -206,7 +206,7 @@ pub struct Entry {
 impl From<tar::Member> for Entry {
     /// Take a member of an archive; its data's place is that in the uncompressed archive.
     fn from(member: tar::Member) -> Self {
-        let tar::Member { path, kind, mode, uid, gid, mtime, size, offset, link, device, xattrs } = member;
+        let tar::Member { path, kind, mode, uid, gid, mtime, nanos, size, offset, link, device, xattrs, .. } = member;
         let (kind, content) = match kind {
             tar::Kind::File => (REGULAR, Content::File { offset, size }),
             tar::Kind::HardLink => (REGULAR, Content::HardLink(link)),
@@ -216,7 +216,7 @@ impl From<tar::Member> for Entry {
             tar::Kind::Directory => (DIRECTORY, Content::Directory),
             tar::Kind::Fifo => (FIFO, Content::Fifo),
         };
-        let attributes = Attributes { mode: kind | mode & PERMISSIONS, uid, gid, mtime, nanoseconds: 0, xattrs };
+        let attributes = Attributes { mode: kind | mode & PERMISSIONS, uid, gid, mtime, nanoseconds: nanos, xattrs };
         Self { path, attributes, content }
     }
 }
@@ -395,7 +395,10 @@ impl Growing {
             Content::Directory => (DIRECTORY, Content::Directory),
             Content::File { offset, size } => (REGULAR, Content::File { offset, size }),
             Content::Symlink(target) if target.is_empty() || target.len() > PATH_MAX || target.contains(&0) => {
-                return Err(refused(&raw, "is a symbolic link whose target is empty, longer than 4095 bytes or holds a NUL"));
+                return Err(refused(
+                    &raw,
+                    "is a symbolic link whose target is empty, longer than 4095 bytes or holds a NUL",
+                ));
             }
             Content::Symlink(target) => (SYMLINK, Content::Symlink(target)),
             Content::Device(major, minor) => {
@@ -408,7 +411,9 @@ impl Growing {
         let mode = kind | attributes.mode & PERMISSIONS;
         let xattrs = sorted(attributes.xattrs);
         let file = (Attributes { mode, xattrs, ..attributes }, content);
-        if kind == DIRECTORY && let Some(index) = self.directory(&path) {
+        if kind == DIRECTORY
+            && let Some(index) = self.directory(&path)
+        {
             self.files[index] = file;
             return Ok(());
         }

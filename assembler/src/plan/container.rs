@@ -5,10 +5,13 @@ use linuxkit_yaml::{Container, ContainerConfig, Diagnostic, Id, Manifest, Positi
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
 
+use super::Layout;
 use super::ids::Ids;
-use super::resources;
+use super::resources::{self, Rule};
 use super::spec::mounts::Mounts;
+use super::spec::runtime::{BindNs, Interface, Runtime};
 use super::spec::{self, capabilities, rlimits};
+use super::volumes;
 
 /// Annotation by which init learns the image's `STOPSIGNAL`.
 ///
@@ -18,6 +21,8 @@ const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 /// What compiling one container needs to know.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Input<'a> {
+    /// Which init will run it.
+    pub layout: Layout,
     /// The whole manifest, for its lines and its volumes.
     pub manifest: &'a Manifest,
     /// Numbers of container names.
@@ -30,8 +35,6 @@ pub(super) struct Input<'a> {
     pub label: &'a ContainerConfig,
     /// The image's configuration.
     pub image: &'a ImageConfiguration,
-    /// Absolute path of the image's root on the host.
-    pub lower: &'a str,
 }
 
 /// A compiled container, and the user to look up in its image if the image names one.
@@ -43,19 +46,27 @@ pub(super) struct Compiled {
     pub user: Option<String>,
 }
 
-/// Compile one container.
-pub(super) fn compile(input: Input<'_>) -> Result<Compiled, Box<Diagnostic>> {
+/// Compile one container into what runs in it.
+pub(super) fn config(input: &Input<'_>) -> Result<spec::Config, Box<Diagnostic>> {
     let (entry, label) = (&input.entry.config, input.label);
     let readonly = entry.readonly.or(label.readonly).unwrap_or(false);
-    let config = spec::Config {
+    Ok(spec::Config {
         oci_version: spec::OCI_VERSION,
-        process: process(&input)?,
+        process: process(input)?,
         root: spec::Root { path: "rootfs", readonly },
         hostname: word(&entry.hostname, &label.hostname).to_owned(),
-        mounts: mounts(&input, readonly)?,
+        mounts: mounts(input, readonly)?,
         annotations: pick(&entry.annotations, &label.annotations).cloned().unwrap_or_default(),
-        linux: linux(&input)?,
-    };
+        linux: linux(input)?,
+    })
+}
+
+/// Compile one container for Hullkit's init.
+///
+/// In: `lower`, the absolute path of the image's root on the host.
+pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Box<Diagnostic>> {
+    let (entry, label) = (&input.entry.config, input.label);
+    let config = config(&input)?;
     let at = &input.entry.name.at;
     let mut spec: Spec = serde_json::to_value(&config).and_then(serde_json::from_value).map_err(|error| {
         diagnose(&input, at, format!("this container's configuration is not one of OCI's: {error}"))
@@ -72,10 +83,10 @@ pub(super) fn compile(input: Input<'_>) -> Result<Compiled, Box<Diagnostic>> {
         container: contract::Container {
             name: input.entry.name.value.clone(),
             image: input.entry.image.to_string(),
-            lower: input.lower.to_owned(),
-            readonly,
+            lower: lower.to_owned(),
+            readonly: config.root.readonly,
             spec,
-            runtime: runtime(&input),
+            runtime: runtime(&input).into(),
             restart: match (input.section, restart) {
                 (Section::Onboot | Section::Onshutdown, _) | (_, Some(linuxkit_yaml::Restart::No)) => {
                     contract::Restart::No
@@ -134,7 +145,7 @@ fn process(input: &Input<'_>) -> Result<spec::Process, Box<Diagnostic>> {
         [entrypoint, command].concat()
     };
     let args = pick(&entry.command, &label.command).cloned().unwrap_or_else(from_image);
-    if args.is_empty() {
+    if args.is_empty() && input.layout == Layout::Native {
         let message = "this container has no command: neither the manifest nor the image says what to run";
         return Err(diagnose(input, &input.entry.name.at, message));
     }
@@ -198,15 +209,29 @@ fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Dia
     for text in pick(&entry.tmpfs, &label.tmpfs).into_iter().flatten() {
         mounts.tmpfs(text).map_err(|error| diagnose(input, &text.at, error))?;
     }
-    for text in extended(&entry.binds, &label.binds, &entry.binds_add) {
+    // What a label binds is a path of the host, even if it does not begin with `/`: an image knows no volumes.
+    let theirs = label.binds.iter().flatten().filter(|_| entry.binds.is_none());
+    for text in theirs {
         mounts.bind(text).map_err(|error| diagnose(input, &text.at, error))?;
+    }
+    for text in entry.binds.as_ref().or(entry.binds_add.as_ref()).into_iter().flatten() {
+        let bind = with_volume(input, text)?;
+        mounts.bind(&bind).map_err(|error| diagnose(input, &text.at, error))?;
     }
     for mount in pick(&entry.mounts, &label.mounts).into_iter().flatten() {
         let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
+        let (kind, mut source) = (text(&mount.kind), text(&mount.source));
+        if kind == "bind" && entry.mounts.is_some() && !source.is_empty() {
+            let words: Vec<&str> = mount.options.iter().flatten().map(String::as_str).collect();
+            let at = mount.source.as_ref().map_or(&mount.at, |source| &source.at);
+            let path = volume_path(input, at, &source, &words)?;
+            // LinuxKit checks the name and leaves it, so its init mounts nothing: in its layout that stays.
+            source = if input.layout == Layout::Linuxkit { source } else { path };
+        }
         let made = spec::Mount {
             destination: text(&mount.destination),
-            kind: text(&mount.kind),
-            source: text(&mount.source),
+            kind,
+            source,
             options: mount.options.clone().unwrap_or_default(),
         };
         mounts.mount(made).map_err(|error| diagnose(input, &mount.at, error))?;
@@ -214,10 +239,28 @@ fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Dia
     Ok(host_files(input, mounts).into_vec())
 }
 
+/// Put the path of a volume into a bind that names one.
+fn with_volume(input: &Input<'_>, text: &Spanned<String>) -> Result<String, Box<Diagnostic>> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let ([source, ..], true) = (&parts[..], (2..=3).contains(&parts.len())) else { return Ok(text.value.clone()) };
+    let words: Vec<&str> = parts.get(2).into_iter().flat_map(|words| words.split(',')).collect();
+    let path = volume_path(input, &text.at, source, &words)?;
+    Ok([&[path.as_str()], &parts[1..]].concat().join(":"))
+}
+
+/// Find what the source of a bind means.
+fn volume_path(input: &Input<'_>, at: &Position, source: &str, words: &[&str]) -> Result<String, Box<Diagnostic>> {
+    volumes::source(input.manifest, source, words).map_err(|problem| {
+        let diagnostic = input.manifest.diagnose(at, problem.to_string());
+        Box::new(problem.explain(diagnostic))
+    })
+}
+
 /// Let a container that shares the host's network see the host's name servers.
 fn host_files(input: &Input<'_>, mut mounts: Mounts) -> Mounts {
     let shares = matches!(word(&input.entry.config.net, &input.label.net), "" | "host" | "root");
-    if shares && !mounts.has("/etc/resolv.conf") && !mounts.has("/etc") {
+    let wanted = shares && input.layout == Layout::Native;
+    if wanted && !mounts.has("/etc/resolv.conf") && !mounts.has("/etc") {
         mounts.put(spec::Mount {
             destination: "/etc/resolv.conf".to_owned(),
             kind: "bind".to_owned(),
@@ -241,7 +284,8 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
         list.map(one).collect()
     };
     for (key, value) in [("pid", &entry.pid), ("ipc", &entry.ipc), ("uts", &entry.uts), ("userns", &entry.userns)] {
-        let wrong = value.as_ref().filter(|word| word.value == "none");
+        // LinuxKit takes the word for a path; its layout says what LinuxKit would.
+        let wrong = value.as_ref().filter(|word| word.value == "none" && input.layout == Layout::Native);
         if let Some(word) = wrong {
             let message =
                 format!("`none` is not a choice for `{key}`: write `host`, `new`, or the path of a namespace");
@@ -270,13 +314,13 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
 }
 
 /// Device nodes, and the cgroup rules that let the container open them.
-fn devices(input: &Input<'_>) -> Result<(Vec<spec::Device>, Vec<serde_json::Value>), Box<Diagnostic>> {
+fn devices(input: &Input<'_>) -> Result<(Vec<spec::Device>, Vec<Rule>), Box<Diagnostic>> {
     let (mut nodes, mut rules) = (Vec::new(), Vec::new());
     for device in pick(&input.entry.config.devices, &input.label.devices).into_iter().flatten() {
         let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
         let (path, kind) = (text(&device.path), text(&device.kind));
         if path == "all" {
-            rules.push(serde_json::json!({"allow": true, "type": kind, "access": "rwm"}));
+            rules.push(Rule { allow: true, kind, access: "rwm".to_owned(), ..Rule::default() });
             continue;
         }
         let (major, minor) = (device.major.unwrap_or(0), device.minor.unwrap_or(0));
@@ -287,25 +331,26 @@ fn devices(input: &Input<'_>) -> Result<(Vec<spec::Device>, Vec<serde_json::Valu
                 format!("the device `{path}` needs a `mode`, as in mode: \"0666\""),
             ));
         };
-        rules.push(serde_json::json!({"allow": true, "type": kind, "major": major, "minor": minor, "access": "rwm"}));
+        let (access, kind_of_rule) = ("rwm".to_owned(), kind.clone());
+        rules.push(Rule { allow: true, kind: kind_of_rule, major: Some(major), minor: Some(minor), access });
         nodes.push(spec::Device { path, kind, major, minor, file_mode: mode.bits });
     }
     Ok((nodes, rules))
 }
 
 /// What init does around the container; every sub-key is the entry's if it is there, the label's otherwise.
-fn runtime(input: &Input<'_>) -> contract::Runtime {
+pub(super) fn runtime(input: &Input<'_>) -> Runtime {
     let none = linuxkit_yaml::Runtime::default();
     let entry = input.entry.config.runtime.as_ref().unwrap_or(&none);
     let label = input.label.runtime.as_ref().unwrap_or(&none);
     let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
-    let mount = |mount: &Spanned<linuxkit_yaml::Mount>| contract::Mount {
+    let mount = |mount: &Spanned<linuxkit_yaml::Mount>| spec::Mount {
+        destination: text(&mount.destination),
         kind: text(&mount.kind),
         source: text(&mount.source),
-        destination: text(&mount.destination),
         options: mount.options.clone().unwrap_or_default(),
     };
-    let interface = |one: &linuxkit_yaml::RuntimeInterface| contract::RuntimeInterface {
+    let interface = |one: &linuxkit_yaml::RuntimeInterface| Interface {
         name: text(&one.name),
         add: text(&one.add),
         peer: text(&one.peer),
@@ -313,23 +358,21 @@ fn runtime(input: &Input<'_>) -> contract::Runtime {
     };
     let no_binds = linuxkit_yaml::BindNs::default();
     let (own, theirs) = (entry.bind_ns.as_ref().unwrap_or(&no_binds), label.bind_ns.as_ref().unwrap_or(&no_binds));
-    let binds = [
-        ("cgroup", pick(&own.cgroup, &theirs.cgroup)),
-        ("ipc", pick(&own.ipc, &theirs.ipc)),
-        ("mnt", pick(&own.mnt, &theirs.mnt)),
-        ("net", pick(&own.net, &theirs.net)),
-        ("pid", pick(&own.pid, &theirs.pid)),
-        ("user", pick(&own.user, &theirs.user)),
-        ("uts", pick(&own.uts, &theirs.uts)),
-    ];
-    let bound = |(name, path): (&str, Option<&String>)| {
-        path.filter(|path| !path.is_empty()).map(|path| (name.to_owned(), path.clone()))
-    };
-    contract::Runtime {
-        mkdir: pick(&entry.mkdir, &label.mkdir).cloned().unwrap_or_default(),
+    let path = |own: &Option<String>, theirs| pick(own, theirs).cloned().unwrap_or_default();
+    Runtime {
         cgroups: pick(&entry.cgroups, &label.cgroups).cloned().unwrap_or_default(),
         mounts: pick(&entry.mounts, &label.mounts).into_iter().flatten().map(mount).collect(),
+        mkdir: pick(&entry.mkdir, &label.mkdir).cloned().unwrap_or_default(),
         interfaces: pick(&entry.interfaces, &label.interfaces).into_iter().flatten().map(interface).collect(),
-        bind_ns: binds.into_iter().filter_map(bound).collect(),
+        bind_ns: BindNs {
+            cgroup: path(&own.cgroup, &theirs.cgroup),
+            ipc: path(&own.ipc, &theirs.ipc),
+            mnt: path(&own.mnt, &theirs.mnt),
+            net: path(&own.net, &theirs.net),
+            pid: path(&own.pid, &theirs.pid),
+            user: path(&own.user, &theirs.user),
+            uts: path(&own.uts, &theirs.uts),
+        },
+        namespace: pick(&entry.namespace, &label.namespace).map(|name| name.value.clone()).unwrap_or_default(),
     }
 }

@@ -37,7 +37,7 @@ pub fn plan(manifest: &Manifest, ids: &Ids, store: &Store, places: &Places) -> R
         let wrong = |message: String| PlanError::manifest(manifest.diagnose(at, message));
         let path = clean(&file.path)
             .ok_or_else(|| wrong(format!("`{}` does not name a file below the host's root", file.path.value)))?;
-        let Some(content) = content(manifest, file, store, places)? else { continue };
+        let Some(content) = content(manifest, file, store, places, &|form| print(manifest, form))? else { continue };
         let owner = |id: &Option<linuxkit_yaml::Spanned<linuxkit_yaml::Id>>| {
             ids.number(id.as_ref().map(|id| &id.value)).map_err(|error| wrong(error.to_string()))
         };
@@ -58,13 +58,29 @@ pub fn plan(manifest: &Manifest, ids: &Ids, store: &Store, places: &Places) -> R
 }
 
 /// Bring a path into the form of [`PlannedFile::path`]; none if it names the root itself or leads out of it.
-fn clean(path: &str) -> Option<String> {
+pub(super) fn clean(path: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     (!parts.is_empty() && !parts.contains(&"..") && !path.contains('\0')).then(|| parts.join("/"))
 }
 
+/// Write the manifest into itself.
+fn print(manifest: &Manifest, form: Metadata) -> Result<Vec<u8>, PlanError> {
+    match form {
+        Metadata::Yaml => Ok(linuxkit_yaml::print(manifest).into_bytes()),
+        Metadata::Json => serde_json::to_vec_pretty(manifest).map_err(PlanError::Json),
+    }
+}
+
 /// Find out what an entry holds; nothing if it is optional and its source is not there.
-fn content(manifest: &Manifest, file: &File, store: &Store, places: &Places) -> Result<Option<FileContent>, PlanError> {
+///
+/// In: `print`, which writes the manifest into itself.
+pub(super) fn content(
+    manifest: &Manifest,
+    file: &File,
+    store: &Store,
+    places: &Places,
+    print: &dyn Fn(Metadata) -> Result<Vec<u8>, PlanError>,
+) -> Result<Option<FileContent>, PlanError> {
     let wrong = |message: &str| Err(PlanError::manifest(manifest.diagnose(&file.path.at, message)));
     let directory = file.directory == Some(true);
     let sources = usize::from(file.source.is_some()) + usize::from(file.metadata.is_some());
@@ -87,10 +103,7 @@ fn content(manifest: &Manifest, file: &File, store: &Store, places: &Places) -> 
     let bytes = if let Some(contents) = &file.contents {
         contents.as_bytes().to_vec()
     } else if let Some(metadata) = &file.metadata {
-        match **metadata {
-            Metadata::Yaml => linuxkit_yaml::print(manifest).into_bytes(),
-            Metadata::Json => serde_json::to_vec_pretty(manifest).map_err(PlanError::Json)?,
-        }
+        print(**metadata)?
     } else {
         let Some(source) = &file.source else { return Ok(None) };
         return import(&expand(source, places), file.optional == Some(true), store);

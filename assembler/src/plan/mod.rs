@@ -4,9 +4,11 @@
 mod container;
 pub mod files;
 pub mod ids;
+pub mod linuxkit;
 pub mod network;
 pub mod resources;
 pub mod spec;
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,15 +17,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hullkit_init::contract::{self, Contract};
-use linuxkit_yaml::{ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section, Spanned};
+use linuxkit_yaml::{ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section};
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 
 pub use files::Places;
+pub use linuxkit::LinuxkitPlan;
 
 use crate::digest::Digest;
 use crate::platform::Arch;
-use crate::pull::{PullError, Resolved, name_of};
+use crate::pull::{PullError, Resolved, Whole, name_of};
 use crate::store::{Store, StoreError};
 
 /// Version of the plan's JSON form.
@@ -44,6 +47,8 @@ pub struct Plan {
     pub images: BTreeMap<Digest, Image>,
     /// Files written into the host's root after the images, in order; parents come before children.
     pub files: Vec<PlannedFile>,
+    /// Directories that containers bind by name, in the manifest's order.
+    pub volumes: Vec<volumes::Volume>,
     /// What init will be told. `lower` of each container already names the image's folder.
     pub system: Contract,
     /// Containers whose image names its user by name: looked up in the image's own `/etc/passwd` when its layers are here.
@@ -75,6 +80,8 @@ pub struct Image {
     /// Where missing layers are fetched; absent if the image was imported whole into the store.
     #[serde(skip)]
     pub origin: Option<Reference>,
+    /// Digest of what the name leads to: the index, or the image's own manifest.
+    pub index: Digest,
     /// Digest of the image configuration.
     pub config: Digest,
     /// Layers, lowest first.
@@ -170,6 +177,21 @@ pub trait Names: Sync {
     ///
     /// - [`PullError`]: there is none, or it could not be asked for.
     fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError>;
+
+    /// Find the image of this name with all its blobs, for these platforms or for all; its documents are in the store
+    /// afterwards.
+    ///
+    /// # Errors
+    ///
+    /// - [`PullError`]: there is none, or it could not be asked for.
+    fn whole(&self, reference: &Reference, arch: Arch, platforms: &[String]) -> Result<Whole, PullError>;
+
+    /// Find the SPDX documents of an image by the digest of its manifest; they are in the store afterwards.
+    ///
+    /// # Errors
+    ///
+    /// - [`PullError`]: they are announced and cannot be had.
+    fn statements(&self, image: &Image, manifest: &Digest) -> Result<Vec<Digest>, PullError>;
 }
 
 /// What a plan depends on besides the manifest.
@@ -181,8 +203,35 @@ pub struct Options {
     pub epoch: u32,
     /// Let Hullkit's init stand in for the images that `init` names.
     pub replace_init: bool,
+    /// Look for what a bill of materials is made of.
+    pub sbom: bool,
     /// Where `files` reads its sources.
     pub places: Places,
+}
+
+/// How a host is laid out, which is the same as: whose init runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Hullkit's init is in charge.
+    Native,
+    /// The images that `init` names bring an init, or nothing boots what is built.
+    Linuxkit,
+}
+
+impl Layout {
+    /// Tell which layout a manifest asks for.
+    ///
+    /// In: `replace_init`, whether Hullkit's init stands in for the images that `init` names. A manifest that names
+    /// neither an init nor a kernel is a root file system for somebody else, which is what LinuxKit makes of it.
+    #[must_use]
+    pub fn of(manifest: &Manifest, replace_init: bool) -> Self {
+        let boots = manifest.kernel.as_ref().is_some_and(|kernel| kernel.image.is_some());
+        let native = match &manifest.init {
+            Some(_) => manifest.builtin_init(),
+            None => boots,
+        };
+        if native || replace_init { Self::Native } else { Self::Linuxkit }
+    }
 }
 
 /// Why a manifest has no plan.
@@ -222,6 +271,15 @@ pub enum PlanError {
         /// What is wrong in it.
         #[source]
         cause: ManifestError,
+    },
+    /// What was attested about an image is not to be had.
+    #[error("could not find the bill of materials of `{reference}`")]
+    Sbom {
+        /// The image.
+        reference: String,
+        /// Why.
+        #[source]
+        cause: Box<PullError>,
     },
     /// A `source` of `files` could not be read.
     #[error("could not read `{path}`, a `source` of `files`")]
@@ -264,76 +322,79 @@ struct Found {
 ///
 /// - [`PlanError`]: by what is wrong; problems of the manifest are collected and told together.
 pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Options) -> Result<Plan, PlanError> {
-    refuse_unsupported(manifest, options)?;
     let ids = ids::Ids::of(manifest);
-    let found = find(manifest, names, options.arch)?;
-    let mut images = BTreeMap::new();
-    for one in found.values() {
-        images.entry(one.resolved.digest).or_insert_with(|| Image {
-            reference: one.reference.clone(),
-            origin: one.resolved.origin.clone(),
-            config: one.resolved.config_digest,
-            layers: one.resolved.layers.clone(),
-        });
-    }
+    let found = find(wanted(manifest, Layout::Native), names, options.arch)?;
+    let volumes = volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
     let mut system = Contract {
         version: contract::VERSION,
         hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),
         sysctl: manifest.sysctl.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect(),
         modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),
         network: manifest.network.as_ref().map(network::interfaces).unwrap_or_default(),
+        volumes: volumes.iter().map(volumes::Volume::contract).collect(),
+        // What the images of a manifest for LinuxKit's init do there, they expect services to be there for.
+        onshutdown_first: options.replace_init && !manifest.builtin_init(),
         ..Contract::default()
     };
     let users = containers(manifest, &ids, &found, options, &mut system)?;
     let mut kernel = kernel(manifest, &found);
-    need_overlay(&mut kernel, &mut system);
+    need_modules(&mut kernel, &mut system);
     Ok(Plan {
         version: VERSION,
         arch: options.arch,
         epoch: options.epoch,
         kernel,
-        images,
+        images: images(&found),
         files: files::plan(manifest, &ids, store, &options.places)?,
+        volumes,
         system,
         users,
     })
 }
 
-/// Say what this layout does not do, rather than leave it out.
-fn refuse_unsupported(manifest: &Manifest, options: &Options) -> Result<(), PlanError> {
-    let mut problems = Vec::new();
-    if !options.replace_init
-        && !manifest.builtin_init()
-        && let Some(entry) = manifest.init.iter().flatten().next()
-    {
-        let message = "images that bring their own init are not laid out yet: leave `init` out, write `builtin`, \
-                       or build with --replace-init";
-        problems.push(manifest.diagnose(&entry.at, message));
-    }
-    for volume in &manifest.volumes {
-        let message =
-            format!("the volume `{}` cannot be made yet: bind a folder of the host instead", volume.name.value);
-        problems.push(manifest.diagnose(&volume.name.at, message));
-    }
-    if problems.is_empty() { Ok(()) } else { Err(ManifestError { diagnostics: problems }.into()) }
-}
-
-/// The images that are needed: the kernel's and the containers'.
-fn wanted(manifest: &Manifest) -> BTreeMap<String, &Spanned<Reference>> {
+/// The images that a layout needs, by the names the store knows them by: the kernel's, the containers', and those of volumes
+/// whose files are unpacked; in LinuxKit's also those of `init`.
+fn wanted(manifest: &Manifest, layout: Layout) -> BTreeMap<String, (&Reference, &Position)> {
     let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
     let containers = manifest.containers().map(|(_, container)| &container.image);
-    kernel.chain(containers).map(|image| (name_of(image), image)).collect()
+    let volumes = manifest.volumes.iter().filter_map(volumes::flattened);
+    let init = manifest.init.iter().flatten().filter_map(|entry| Some((entry.image()?, &entry.at)));
+    let both = kernel.chain(containers).chain(volumes);
+    let images: Vec<(&Reference, &Position)> = match layout {
+        Layout::Native => both.map(|image| (&image.value, &image.at)).collect(),
+        Layout::Linuxkit => both.map(|image| (&image.value, &image.at)).chain(init).collect(),
+    };
+    images.into_iter().map(|(image, at)| (name_of(image), (image, at))).collect()
+}
+
+/// What the plan says of every image that was found.
+fn images(found: &BTreeMap<String, Found>) -> BTreeMap<Digest, Image> {
+    let mut images = BTreeMap::new();
+    for one in found.values() {
+        images.entry(one.resolved.digest).or_insert_with(|| Image {
+            reference: one.reference.clone(),
+            origin: one.resolved.origin.clone(),
+            index: one.resolved.top,
+            config: one.resolved.config_digest,
+            layers: one.resolved.layers.clone(),
+        });
+    }
+    images
 }
 
 /// Find every image, several at once, and read what each says about itself.
-fn find(manifest: &Manifest, names: &dyn Names, arch: Arch) -> Result<BTreeMap<String, Found>, PlanError> {
-    let wanted: Vec<(String, &Spanned<Reference>)> = wanted(manifest).into_iter().collect();
+fn find(
+    wanted: BTreeMap<String, (&Reference, &Position)>,
+    names: &dyn Names,
+    arch: Arch,
+) -> Result<BTreeMap<String, Found>, PlanError> {
+    let wanted: Vec<(String, (&Reference, &Position))> = wanted.into_iter().collect();
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..JOBS.min(wanted.len()) {
             scope.spawn(|| {
-                while let Some((name, image)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let one = find_one(name, image, names, arch);
+                while let Some((name, (image, at))) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = find_one(name, image, at, names, arch);
                     found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((name.clone(), one));
                 }
             });
@@ -346,10 +407,10 @@ fn find(manifest: &Manifest, names: &dyn Names, arch: Arch) -> Result<BTreeMap<S
 }
 
 /// Find one image.
-fn find_one(name: &str, image: &Spanned<Reference>, names: &dyn Names, arch: Arch) -> Result<Found, PlanError> {
+fn find_one(name: &str, image: &Reference, at: &Position, names: &dyn Names, arch: Arch) -> Result<Found, PlanError> {
     let reference = name.to_owned();
     let resolved = names.resolve(image, arch).map_err(|cause| PlanError::Image {
-        place: image.at.clone(),
+        place: at.clone(),
         reference: reference.clone(),
         arch,
         cause: Box::new(cause),
@@ -374,9 +435,9 @@ fn containers(
         let Some(one) = found.get(&name_of(&entry.image)) else { continue };
         let image = one.resolved.digest;
         let lower = Plan::image_root(&image);
-        let input =
-            container::Input { manifest, ids, section, entry, label: &one.label, image: &one.config, lower: &lower };
-        let compiled = match container::compile(input) {
+        let (label, config) = (&one.label, &one.config);
+        let input = container::Input { layout: Layout::Native, manifest, ids, section, entry, label, image: config };
+        let compiled = match container::compile(input, &lower) {
             Ok(compiled) => compiled,
             Err(problem) => {
                 problems.push(*problem);
@@ -404,15 +465,36 @@ fn unique(list: &[contract::Container], name: &str) -> String {
     numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// A writable container is an overlay over its image: keep the file system's module, and load it, for no device asks for it.
-fn need_overlay(kernel: &mut Option<Kernel>, system: &mut Contract) {
-    const OVERLAY: &str = "overlay";
-    let containers = [&system.onboot, &system.services, &system.onshutdown];
-    let writable = containers.into_iter().flatten().any(|container| !container.readonly);
-    let Some(kernel) = kernel.as_mut().filter(|kernel| writable && kernel.tar.is_some()) else { return };
+/// Kinds of links that containers ask for, and the modules that know them, where the kernel does not itself.
+const LINKS: [(&str, &str); 9] = [
+    ("bond", "bonding"),
+    ("bridge", "bridge"),
+    ("dummy", "dummy"),
+    ("ifb", "ifb"),
+    ("ipvlan", "ipvlan"),
+    ("macvlan", "macvlan"),
+    ("veth", "veth"),
+    ("vlan", "8021q"),
+    ("wireguard", "wireguard"),
+];
+
+/// Keep the modules that no device asks for and containers need, and have them loaded: a writable container or volume is an
+/// overlay over its image, and network interfaces that are created are of some kind.
+fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
+    let containers = || [&system.onboot, &system.services, &system.onshutdown].into_iter().flatten();
+    let writable =
+        containers().any(|container| !container.readonly) || system.volumes.iter().any(|volume| !volume.readonly);
+    let mut needed: Vec<&str> = writable.then_some("overlay").into_iter().collect();
+    for interface in containers().flat_map(|container| &container.runtime.interfaces) {
+        let kind = if interface.add.is_empty() && !interface.peer.is_empty() { "veth" } else { &interface.add };
+        needed.extend(LINKS.iter().find(|(known, _)| *known == kind).map(|(_, module)| module));
+    }
+    let Some(kernel) = kernel.as_mut().filter(|kernel| kernel.tar.is_some()) else { return };
     for list in kernel.modules.iter_mut().chain([&mut system.modules]) {
-        if !list.iter().any(|name| name == OVERLAY) {
-            list.push(OVERLAY.to_owned());
+        for module in &needed {
+            if !list.iter().any(|name| name == module) {
+                list.push((*module).to_owned());
+            }
         }
     }
 }

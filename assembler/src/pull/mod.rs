@@ -1,4 +1,4 @@
-//! Stage 3 of 5. In: a [`Plan`]. Out: every blob in the [`Store`], checked against its digest. Touches: network, store,
+//! Stage 3 of 5. In: the images of a [`Plan`](crate::plan::Plan). Out: every blob in the [`Store`], checked against its digest. Touches: network, store,
 //! and the folders and archives that references name. Does not: look at what is inside a layer.
 //!
 //! [`Source`] is the half that the plan needs first: it turns a name into digests and brings the small documents.
@@ -18,6 +18,8 @@ mod progress;
 mod push;
 mod registry;
 mod resolve;
+mod statements;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -33,10 +35,11 @@ pub use self::progress::{Progress, Silent};
 pub use self::push::push;
 pub use self::registry::{Registries, RegistryOptions};
 pub use self::resolve::{Policy, Resolved, Source, name_of};
+pub use self::whole::Whole;
 
 use self::blobs::{Wanted, fetch_all};
 use crate::digest::Digest;
-use crate::plan::{Layer, Plan};
+use crate::plan::{Image, Layer};
 use crate::store::Store;
 
 /// How many blobs are fetched at once unless the user says otherwise.
@@ -51,7 +54,7 @@ pub struct Pulled {
     pub bytes: u64,
 }
 
-/// Bring every layer of a plan into the store.
+/// Bring every layer of a plan's images into the store.
 ///
 /// In: `jobs`, how many blobs at once. Out: what had to be fetched. A blob that several images share is fetched once.
 ///
@@ -59,15 +62,41 @@ pub struct Pulled {
 ///
 /// - [`PullError`]: the first failure; what was complete by then stays in the store, and nothing else of it.
 pub fn pull(
-    plan: &Plan,
+    images: &BTreeMap<Digest, Image>,
     store: &Store,
     registries: &Registries,
     jobs: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<Pulled, PullError> {
     let images =
-        plan.images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
+        images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
     fetch(images, store, registries, jobs, progress)
+}
+
+/// Bring everything that belongs to some images, layouts of which are to be written, into the store.
+///
+/// # Errors
+///
+/// - As [`pull`].
+pub fn pull_whole<'a>(
+    images: impl Iterator<Item = &'a Whole>,
+    store: &Store,
+    registries: &Registries,
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<Pulled, PullError> {
+    let mut wanted: BTreeMap<Digest, Wanted> = BTreeMap::new();
+    for whole in images {
+        for (digest, size) in whole.blobs.iter().filter(|(digest, _)| !store.has(digest)) {
+            let Some(Reference::Registry(name)) = &whole.origin else {
+                let reason = format!("its blob {digest} is not in the store; import the image again");
+                return Err(PullError::Unusable { reference: whole.reference.clone(), reason });
+            };
+            wanted.entry(*digest).or_insert_with(|| Wanted { size: *size, name: name.clone() });
+        }
+    }
+    let (blobs, bytes) = fetch_all(registries, store, &wanted, jobs, progress)?;
+    Ok(Pulled { blobs, bytes })
 }
 
 /// Bring the layers of images that were resolved one by one.

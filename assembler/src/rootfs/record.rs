@@ -131,7 +131,8 @@ impl<R: Read> Decoder<R> {
         }
         self.previous.clone_from(&path);
         self.members += 1;
-        Ok(Some(Member { path, kind, mode, uid, gid, mtime, size, offset, link, device, xattrs }))
+        // What the tree of an image has no use for (fractions of a second, names of owners) is not kept.
+        Ok(Some(Member { path, kind, mode, uid, gid, mtime, size, offset, link, device, xattrs, ..Member::default() }))
     }
 
     fn number(&mut self) -> io::Result<u64> {

@@ -30,14 +30,19 @@ const XATTRS_MAX: u64 = 256 << 20;
 /// - [`WriteError::Segment`]: a packed file in the store is damaged.
 /// - [`WriteError::Tar`], [`WriteError::Io`].
 pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
-    let mut output = Output::create(&dir.join(format!("{name}.tar")))?;
-    fill(plan, segments, &mut output)?;
+    let path = dir.join(format!("{name}.tar"));
+    let mut output = Output::create(&path)?;
+    stream(plan, segments, &mut output, &path)?;
     Ok(vec![output])
 }
 
-fn fill(plan: &Plan, segments: &Segments, output: &mut Output) -> Result<(), WriteError> {
-    let path = output.path().to_owned();
-    let unwritten = |cause| WriteError::Tar { path: path.clone(), cause };
+/// Write the archive of [`outputs`] into any stream; `path` names it in errors.
+///
+/// # Errors
+///
+/// - As [`outputs`].
+pub fn stream(plan: &Plan, segments: &Segments, output: &mut dyn Write, path: &Path) -> Result<(), WriteError> {
+    let unwritten = |cause| WriteError::Tar { path: path.to_owned(), cause };
     let mut tar = Writer::new(BufWriter::with_capacity(256 << 10, output));
     boot(plan, segments, &mut tar)?;
     let mut copy = Copy { tar, directories: BTreeMap::new(), xattrs: BTreeMap::new() };
@@ -47,7 +52,7 @@ fn fill(plan: &Plan, segments: &Segments, output: &mut Output) -> Result<(), Wri
             CopyError::Cpio(cause) => WriteError::Segment { name: part.name.clone(), cause },
         })?;
     }
-    copy.tar.finish().map_err(unwritten)?.flush().map_err(io_error("write", &path))
+    copy.tar.finish().map_err(unwritten)?.flush().map_err(io_error("write", path))
 }
 
 /// Which side of a copy failed.

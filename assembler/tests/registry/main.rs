@@ -12,6 +12,9 @@ mod local;
 #[cfg(test)]
 mod misbehaving;
 #[cfg(test)]
+#[path = "../oci/mod.rs"]
+mod oci;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod server;

@@ -52,14 +52,16 @@ pub struct Header {
     pub mtime: u32,
     /// 0x36: length of the data in bytes.
     pub size: u32,
-    /// 0x46 (skipping the device the file lay on, 0): numbers of a device node, major and minor; 0x4e, 0x56.
+    /// 0x3e: device the file lay on, major and minor; 0x46. Together with `ino` it tells inodes apart.
+    pub dev: (u32, u32),
+    /// 0x4e: numbers of a device node, major and minor; 0x56.
     pub rdev: (u32, u32),
     /// 0x5e: length of the path in bytes, with its NUL.
     pub namesize: u32,
 }
 
 impl Header {
-    /// Write the header's 110 bytes. The device numbers of the archive and the checksum are always 0.
+    /// Write the header's 110 bytes. The checksum is always 0.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER] {
         let fields = [
@@ -70,8 +72,8 @@ impl Header {
             self.nlink,
             self.mtime,
             self.size,
-            0,
-            0,
+            self.dev.0,
+            self.dev.1,
             self.rdev.0,
             self.rdev.1,
             self.namesize,
@@ -99,8 +101,9 @@ impl Header {
                 *field = *field << 4 | char::from(*digit).to_digit(16)?;
             }
         }
-        let [ino, mode, uid, gid, nlink, mtime, size, _, _, major, minor, namesize, _] = fields;
-        Some(Self { ino, mode, uid, gid, nlink, mtime, size, rdev: (major, minor), namesize })
+        let [ino, mode, uid, gid, nlink, mtime, size, on_major, on_minor, major, minor, namesize, _] = fields;
+        let (dev, rdev) = ((on_major, on_minor), (major, minor));
+        Some(Self { ino, mode, uid, gid, nlink, mtime, size, dev, rdev, namesize })
     }
 }
 

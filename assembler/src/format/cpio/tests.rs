@@ -137,7 +137,7 @@ proptest! {
     #[test]
     fn a_header_reads_back(fields: [u32; 10]) {
         let [ino, mode, uid, gid, nlink, mtime, size, major, minor, namesize] = fields;
-        let header = Header { ino, mode, uid, gid, nlink, mtime, size, rdev: (major, minor), namesize };
+        let header = Header { ino, mode, uid, gid, nlink, mtime, size, dev: (3, 1), rdev: (major, minor), namesize };
         prop_assert_eq!(Header::from_bytes(&header.to_bytes()), Some(header));
     }
 

@@ -42,12 +42,20 @@ pub struct Writer<W> {
     out: W,
     offset: u64,
     inode: u32,
+    linuxkit: bool,
 }
 
 impl<W: Write> Writer<W> {
     /// Start an archive in `out`.
     pub fn new(out: W) -> Self {
-        Self { out, offset: 0, inode: 0 }
+        Self { out, offset: 0, inode: 0, linuxkit: false }
+    }
+
+    /// Fill the fields nobody reads as LinuxKit's writer does: inodes from 721, all on device 3:1, two names for every
+    /// directory.
+    #[must_use]
+    pub fn like_linuxkit(self) -> Self {
+        Self { inode: 720, linuxkit: true, ..self }
     }
 
     /// Append one entry whose data is in memory: a file's bytes, a link's target, nothing for all else.
@@ -89,7 +97,8 @@ impl<W: Write> Writer<W> {
         let Some((last, others)) = paths.split_last() else { return Ok(()) };
         // Sizes are eight hex digits; said here, because the kernel's message would not name the file.
         let size_field = u32::try_from(size).map_err(|_| CpioError::TooLarge { path: shown(last), size })?;
-        let nlink = u32::try_from(paths.len()).unwrap_or(u32::MAX);
+        let directory = self.linuxkit && attributes.mode & layout::TYPE == layout::DIRECTORY;
+        let nlink = if directory { 2 } else { u32::try_from(paths.len()).unwrap_or(u32::MAX) };
         self.inode += 1;
         let Attributes { mode, uid, gid, mtime, rdev } = attributes;
         let header = Header { ino: self.inode, mode, uid, gid, nlink, mtime, rdev, ..Header::default() };
@@ -111,7 +120,8 @@ impl<W: Write> Writer<W> {
     ///
     /// - [`CpioError::Io`].
     pub fn finish(mut self) -> Result<W, CpioError> {
-        self.header(Header { nlink: 1, ..Header::default() }, layout::TRAILER)?;
+        let ino = if self.linuxkit { self.inode + 1 } else { 0 };
+        self.header(Header { ino, nlink: 1, ..Header::default() }, layout::TRAILER)?;
         Ok(self.out)
     }
 
@@ -121,7 +131,8 @@ impl<W: Write> Writer<W> {
             Ok(fits) if namesize <= layout::PATH_MAX => fits,
             _ => return Err(CpioError::LongPath { path: shown(path) }),
         };
-        self.put(&Header { namesize, ..header }.to_bytes())?;
+        let dev = if self.linuxkit { (3, 1) } else { (0, 0) };
+        self.put(&Header { namesize, dev, ..header }.to_bytes())?;
         self.put(path)?;
         self.put(&[0])?;
         self.pad()

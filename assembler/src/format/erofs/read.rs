@@ -9,8 +9,9 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use super::ErofsError;
 use super::layout::{
-    BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, CompactInode, DataLayout, Dirent, EXTENDED, ExtendedInode, INCOMPAT_PADDING, MAGIC,
-    PREFIXES, SLOT, SUPER_OFFSET, SuperBlock, XATTR_ALIGN, XattrEntry, XattrHeader, crc32c, device_numbers, file_type, xattr_size,
+    BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, CompactInode, DataLayout, Dirent, EXTENDED, ExtendedInode, INCOMPAT_PADDING,
+    MAGIC, PREFIXES, SLOT, SUPER_OFFSET, SuperBlock, XATTR_ALIGN, XattrEntry, XattrHeader, crc32c, device_numbers,
+    file_type, xattr_size,
 };
 use crate::format::tree::{self, Attributes, Contents, NAME_MAX, PATH_MAX, Xattrs, push};
 
@@ -68,7 +69,8 @@ impl<'i> Reader<'i> {
     pub fn new(image: &'i dyn Contents) -> Result<Self, ErofsError> {
         let damaged = |what| ErofsError::Damaged { offset: SUPER_OFFSET, what };
         let mut rest = bytes(image, SUPER_OFFSET, BLOCK - SUPER_OFFSET)?;
-        let (super_block, _) = SuperBlock::read_from_prefix(&rest).map_err(|_| damaged("the image ends before its superblock"))?;
+        let (super_block, _) =
+            SuperBlock::read_from_prefix(&rest).map_err(|_| damaged("the image ends before its superblock"))?;
         if super_block.magic != MAGIC {
             return Err(damaged("no superblock starts with these bytes"));
         }
@@ -110,7 +112,8 @@ impl<'i> Reader<'i> {
             attributes.mode = u32::from(inode.mode.get());
             attributes.mtime = inode.mtime.get().cast_signed();
             attributes.nanoseconds = inode.nanoseconds.get();
-            (size, block, nlink, count) = (inode.size.get(), inode.block.get(), inode.nlink.get(), inode.xattr_count.get());
+            (size, block, nlink, count) =
+                (inode.size.get(), inode.block.get(), inode.nlink.get(), inode.xattr_count.get());
             head = size_of::<ExtendedInode>();
         } else {
             let inode: CompactInode = self.read(offset)?;

@@ -7,8 +7,8 @@ use zerocopy::IntoBytes;
 
 use super::ErofsError;
 use super::layout::{
-    BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, COMPAT_MTIME, CompactInode, DataLayout, Dirent, ExtendedInode, MAGIC, PREFIXES, SLOT,
-    SUPER_OFFSET, SuperBlock, XATTR_ALIGN, XattrEntry, XattrHeader, crc32c, device, file_type,
+    BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, COMPAT_MTIME, CompactInode, DataLayout, Dirent, ExtendedInode, MAGIC, PREFIXES,
+    SLOT, SUPER_OFFSET, SuperBlock, XATTR_ALIGN, XattrEntry, XattrHeader, crc32c, device, file_type,
 };
 use crate::format::tree::{self, Children, Content, Contents, CopyError, Node, Tree, shown};
 
@@ -269,7 +269,9 @@ impl<'t> Image<'t> {
         match &self.tree.nodes()[index].content {
             Content::Directory => {
                 let bytes = self.directory(index);
-                out.extend_from_slice(usize::try_from(full).ok().and_then(|full| bytes.get(full..)).unwrap_or_default());
+                out.extend_from_slice(
+                    usize::try_from(full).ok().and_then(|full| bytes.get(full..)).unwrap_or_default(),
+                );
             }
             Content::Symlink(target) => out.extend_from_slice(target),
             Content::File { offset, .. } => {

@@ -15,7 +15,8 @@ pub fn short(seconds: i64) -> [u8; 7] {
     let seconds = seconds.clamp(SHORT.0, SHORT.1);
     let (year, month, day) = civil(seconds.div_euclid(DAY));
     let second = seconds.rem_euclid(DAY);
-    [year - 1900, month, day, second / 3600, second / 60 % 60, second % 60, 0].map(|field| u8::try_from(field).unwrap_or_default())
+    [year - 1900, month, day, second / 3600, second / 60 % 60, second % 60, 0]
+        .map(|field| u8::try_from(field).unwrap_or_default())
 }
 
 /// Read a time of seven bytes, its zone in quarters of an hour taken away.

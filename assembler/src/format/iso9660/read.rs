@@ -8,8 +8,8 @@ use std::mem::size_of;
 use zerocopy::FromBytes;
 
 use super::layout::{
-    Both32, Continuation, DIRECTORY, Entry, JOLIET, PARENT, PRIMARY, Posix, Record, SECTOR, SELF, STANDARD, SUPPLEMENTARY,
-    SYSTEM_SECTORS, TERMINATOR, VolumeDescriptor,
+    Both32, Continuation, DIRECTORY, Entry, JOLIET, PARENT, PRIMARY, Posix, Record, SECTOR, SELF, STANDARD,
+    SUPPLEMENTARY, SYSTEM_SECTORS, TERMINATOR, VolumeDescriptor,
 };
 use super::rock_ridge::{CONTINUE, CURRENT, MODIFIED, PARENT as DOT_DOT, ROOT, device_numbers};
 use super::{IsoError, date};
@@ -100,7 +100,8 @@ impl<'i> Reader<'i> {
             let offset = sector * SECTOR;
             let damaged = |what| IsoError::Damaged { offset, what };
             let bytes = bytes(image, offset, SECTOR)?;
-            let head = VolumeDescriptor::read_from_bytes(&bytes).map_err(|_| damaged("the image ends in its descriptors"))?;
+            let head =
+                VolumeDescriptor::read_from_bytes(&bytes).map_err(|_| damaged("the image ends in its descriptors"))?;
             if head.standard != *STANDARD {
                 return Err(damaged("no volume descriptor starts with these bytes"));
             }

@@ -98,7 +98,10 @@ fn target_entries(target: &[u8]) -> Vec<Vec<u8>> {
             let room = (ENTRY_MAX - size_of::<Entry>() - 1).saturating_sub(last.len() + 2);
             let whole = text.len() + 2 <= room;
             let (now, later) = text.split_at(text.len().min(room));
-            last.extend_from_slice(&[if whole { flags } else { CONTINUE }, u8::try_from(now.len()).unwrap_or_default()]);
+            last.extend_from_slice(&[
+                if whole { flags } else { CONTINUE },
+                u8::try_from(now.len()).unwrap_or_default(),
+            ]);
             last.extend_from_slice(now);
             if whole {
                 return;

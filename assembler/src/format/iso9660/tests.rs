@@ -105,7 +105,15 @@ fn isoinfo_lists_iso9660_as_it_lists_what_genisoimage_wrote() {
     let mut stream = Stream::default();
     let root = folder.path().join("root");
     let deep = ["d"; 5].join("/");
-    let names = ["a.txt", "README", ".hidden", "long-name-of-more-than-thirty-one-letters", "dir/x", "dir/tar.gz", &format!("{deep}/f")];
+    let names = [
+        "a.txt",
+        "README",
+        ".hidden",
+        "long-name-of-more-than-thirty-one-letters",
+        "dir/x",
+        "dir/tar.gz",
+        &format!("{deep}/f"),
+    ];
     for name in names {
         stream.file(name, 0o644, name.as_bytes());
         let path = root.join(name);
@@ -156,11 +164,25 @@ fn xorriso_unpacks_iso9660_without_a_complaint() {
     let path = on_disk(folder.path(), &stream);
     let root = folder.path().join("root");
     let mut xorriso = Command::new("xorriso");
-    xorriso.args(["-abort_on", "WARNING", "-osirrox", "device_files:auto_chmod_on:sort_lba_off", "-hardlinks", "on", "-indev"]).arg(&path);
+    xorriso
+        .args([
+            "-abort_on",
+            "WARNING",
+            "-osirrox",
+            "device_files:auto_chmod_on:sort_lba_off",
+            "-hardlinks",
+            "on",
+            "-indev",
+        ])
+        .arg(&path);
     xorriso.args(["-extract", "/"]).arg(&root);
     // It sets no times of symbolic links.
     if judge(&mut xorriso).is_some() {
-        fixture::compare(&root, &stream, Kept { nanoseconds: false, xattrs: false, sockets: false, link_times: false, ..ALL });
+        fixture::compare(
+            &root,
+            &stream,
+            Kept { nanoseconds: false, xattrs: false, sockets: false, link_times: false, ..ALL },
+        );
     }
 }
 

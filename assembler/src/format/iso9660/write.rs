@@ -7,8 +7,8 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::continuation::{Continuations, narrow};
 use super::layout::{
-    DIRECTORY, JOLIET, PARENT, PRIMARY, RECORD_MAX, Record, SECTOR, SELF, STANDARD, SUPPLEMENTARY, SYSTEM_SECTORS, TERMINATOR,
-    VolumeDescriptor,
+    DIRECTORY, JOLIET, PARENT, PRIMARY, RECORD_MAX, Record, SECTOR, SELF, STANDARD, SUPPLEMENTARY, SYSTEM_SECTORS,
+    TERMINATOR, VolumeDescriptor,
 };
 use super::name::Names;
 use super::{IsoError, date, rock_ridge};

@@ -39,13 +39,9 @@ pub struct Lost {
 /// - [`SquashfsError::Device`], [`SquashfsError::Target`], [`SquashfsError::Owners`].
 /// - [`SquashfsError::Content`]: a file's bytes could not be read, or are too few.
 /// - [`SquashfsError::Backhand`]: `out` refused bytes, or the crate the tree. What was written is no image.
-pub fn write(
-    tree: &Tree,
-    contents: &dyn Contents,
-    time: u32,
-    out: impl Write + Seek,
-) -> Result<Lost, SquashfsError> {
-    let owners = tree.nodes().iter().flat_map(|node| [node.attributes.uid, node.attributes.gid]).collect::<BTreeSet<_>>();
+pub fn write(tree: &Tree, contents: &dyn Contents, time: u32, out: impl Write + Seek) -> Result<Lost, SquashfsError> {
+    let owners =
+        tree.nodes().iter().flat_map(|node| [node.attributes.uid, node.attributes.gid]).collect::<BTreeSet<_>>();
     if owners.len() > OWNERS_MAX {
         return Err(SquashfsError::Owners { count: owners.len() });
     }

@@ -87,8 +87,10 @@ pub struct Member {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Seconds since 1970, fractions cut off.
+    /// Seconds since 1970, rounded down.
     pub mtime: i64,
+    /// Nanoseconds on top of them, below 1,000,000,000.
+    pub nanos: u32,
     /// Length of a file's data in bytes; 0 for everything else.
     pub size: u64,
     /// Where the data starts in the uncompressed stream, in bytes.
@@ -99,4 +101,8 @@ pub struct Member {
     pub device: (u32, u32),
     /// Extended attributes, name and value, sorted by name.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Names of the owner and the group; empty if the archive has none.
+    pub names: (Vec<u8>, Vec<u8>),
+    /// A vendor's own pax records, key and value; a reader drops them.
+    pub records: Vec<(Vec<u8>, Vec<u8>)>,
 }

@@ -132,14 +132,22 @@ impl<R: Read> Reader<R> {
         if self.offset.saturating_add(size) > self.limits.bytes {
             return Err(self.too_long());
         }
-        let mtime = match records.get(&b"mtime"[..]) {
-            Some(text) => seconds(text),
-            None => signed(&old.mtime),
+        let time = match records.get(&b"mtime"[..]) {
+            Some(text) => time(text),
+            None => signed(&old.mtime).map(|seconds| (seconds, 0)),
         };
+        let (mtime, nanos) = time.ok_or_else(|| refuse("its time is not a number"))?;
+        let called = |key: &[u8], field: Option<&[u8]>| {
+            records.get(key).cloned().unwrap_or_else(|| field.unwrap_or_default().to_vec())
+        };
+        let names = (called(b"uname", header.username_bytes()), called(b"gname", header.groupname_bytes()));
         let mode = number(&old.mode).ok_or_else(|| refuse("its mode is not a number"))?;
         Ok(Member {
             mode: u32::try_from(mode & 0o7777).unwrap_or_default(),
-            mtime: mtime.ok_or_else(|| refuse("its time is not a number"))?,
+            mtime,
+            nanos,
+            names,
+            records: Vec::new(),
             device: if matches!(kind, Kind::Char | Kind::Block) {
                 device(header).ok_or_else(|| refuse("its device numbers are not numbers"))?
             } else {
@@ -300,10 +308,20 @@ fn signed(field: &[u8]) -> Option<i64> {
     i64::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
 }
 
-/// Read the whole seconds of a pax time, `-1.5` being one second before 1970 and a half.
-fn seconds(text: &[u8]) -> Option<i64> {
-    let whole = text.split(|byte| *byte == b'.').next()?;
-    std::str::from_utf8(whole).ok()?.parse().ok()
+/// Read a pax time as seconds, rounded down, and nanoseconds: `-1.5` is two seconds before 1970 and a half after that.
+fn time(text: &[u8]) -> Option<(i64, u32)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = whole.parse().ok()?;
+    if !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let digits = fraction.get(..fraction.len().min(9))?;
+    let nanos: u32 = format!("{digits:0<9}").parse().ok()?;
+    match (whole.starts_with('-'), nanos) {
+        (_, 0) | (false, _) => Some((seconds, nanos)),
+        (true, _) => Some((seconds.checked_sub(1)?, 1_000_000_000 - nanos)),
+    }
 }
 
 fn device(header: &Header) -> Option<(u32, u32)> {

@@ -20,7 +20,12 @@ pub(in crate::format) struct Stream {
 }
 
 impl Stream {
-    pub(in crate::format) fn add(&mut self, path: impl AsRef<[u8]>, mode: u32, content: Content<Vec<u8>>) -> &mut Attributes {
+    pub(in crate::format) fn add(
+        &mut self,
+        path: impl AsRef<[u8]>,
+        mode: u32,
+        content: Content<Vec<u8>>,
+    ) -> &mut Attributes {
         let attributes = Attributes { mode, mtime: TIME, ..Attributes::default() };
         self.entries.push(Entry { path: path.as_ref().to_vec(), attributes, content });
         &mut self.entries.last_mut().unwrap().attributes
@@ -58,7 +63,8 @@ pub(in crate::format) fn tiny() -> Stream {
     stream.add("fifo", 0o600, Content::Fifo);
     let file = stream.file("file", 0o4755, b"hello");
     (file.uid, file.gid, file.mtime, file.nanoseconds) = (70_000, 8, 5_000_000_000, 7);
-    file.xattrs = vec![(b"user.a".to_vec(), b"1".to_vec()), (b"security.capability".to_vec(), b"\x01\x00\xff".to_vec())];
+    file.xattrs =
+        vec![(b"user.a".to_vec(), b"1".to_vec()), (b"security.capability".to_vec(), b"\x01\x00\xff".to_vec())];
     stream.file("empty", 0o644, b"");
     stream.file("big", 0o600, &[7; 5000]);
     stream.hardlink("d/two", "big");
@@ -79,13 +85,16 @@ pub(in crate::format) fn rich() -> Stream {
         });
         bytes.take(size).collect::<Vec<_>>()
     };
-    for size in [0, 1, 2047, 2048, 2049, 4031, 4032, 4033, 4064, 4065, 4095, 4096, 4097, 12_288, 131_071, 131_072, 131_073] {
+    for size in
+        [0, 1, 2047, 2048, 2049, 4031, 4032, 4033, 4064, 4065, 4095, 4096, 4097, 12_288, 131_071, 131_072, 131_073]
+    {
         stream.file(format!("sizes/{size:06}"), 0o644, &random(size));
     }
     stream.file("sizes/zeros", 0o444, &vec![0; 1 << 20]);
     stream.file("sizes/noise", 0o400, &random(700_000)).uid = 1000;
     for at in 0..900_u32 {
-        let file = stream.file(format!("wide/an ordinary name with a number {at}.conf"), 0o644, &random(at as usize % 300));
+        let file =
+            stream.file(format!("wide/an ordinary name with a number {at}.conf"), 0o644, &random(at as usize % 300));
         file.mtime = TIME + i64::from(at % 3);
         file.uid = at * 100;
         file.gid = at;
@@ -93,7 +102,9 @@ pub(in crate::format) fn rich() -> Stream {
     let deep = ["deep"; 14].join("/");
     stream.dir(&deep, 0o700);
     stream.file(format!("{deep}/bottom"), 0o640, b"bottom\n");
-    for name in ["README", "readme", "ReadMe", "a.b.c", ".hidden", "-dash", "!first", "no-ext.", "tar.gz", "x;1", "a b", "*?\\:"] {
+    for name in [
+        "README", "readme", "ReadMe", "a.b.c", ".hidden", "-dash", "!first", "no-ext.", "tar.gz", "x;1", "a b", "*?\\:",
+    ] {
         stream.file(format!("names/{name}"), 0o644, name.as_bytes());
     }
     for at in 0..40 {
@@ -164,7 +175,8 @@ pub(in crate::format) struct Kept {
     pub(in crate::format) link_times: bool,
 }
 
-pub(in crate::format) const ALL: Kept = Kept { links: true, nanoseconds: true, xattrs: true, sockets: true, set_id: true, link_times: true };
+pub(in crate::format) const ALL: Kept =
+    Kept { links: true, nanoseconds: true, xattrs: true, sockets: true, set_id: true, link_times: true };
 
 pub(in crate::format) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -194,7 +206,8 @@ pub(in crate::format) fn compare(root: &Path, stream: &Stream, kept: Kept) {
     let mut wanted = tree.nodes().iter().map(|node| node.path.clone()).collect::<Vec<_>>();
     let mut found = list(root);
     if !kept.sockets {
-        let socket = |path: &Vec<u8>| tree.nodes().iter().any(|node| node.path == *path && node.content == Content::Socket);
+        let socket =
+            |path: &Vec<u8>| tree.nodes().iter().any(|node| node.path == *path && node.content == Content::Socket);
         wanted.retain(|path| !socket(path));
         found.retain(|path| !socket(path));
     }

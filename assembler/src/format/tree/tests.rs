@@ -63,7 +63,10 @@ fn hard_links_name_what_was_there_when_they_came() {
         ("f a 1, h a a", "/ 040755 x2\n/a 100644 x1 1\n"),
         ("l a x, h b a", "/ 040755 x2\n/a 120777 x2 -> x\n/b 120777 x0 = /a\n"),
         ("d d, f d/x 1, h y d/x, f d 3", "/ 040755 x2\n/d 100644 x1 3\n/y 100644 x1 1\n"),
-        ("f a 1, h b a, h c b, h d a", "/ 040755 x2\n/a 100644 x4 1\n/b 100644 x0 = /a\n/c 100644 x0 = /a\n/d 100644 x0 = /a\n"),
+        (
+            "f a 1, h b a, h c b, h d a",
+            "/ 040755 x2\n/a 100644 x4 1\n/b 100644 x0 = /a\n/c 100644 x0 = /a\n/d 100644 x0 = /a\n",
+        ),
     ];
     for (words, wanted) in cases {
         assert_eq!(listing(&stream(words).tree()), wanted, "{words}");
@@ -73,11 +76,23 @@ fn hard_links_name_what_was_there_when_they_came() {
 #[test]
 fn links_on_the_way_are_followed_inside_the_tree() {
     let cases = [
-        ("d run, l var/run /run, f var/run/x 1", "/ 040755 x4\n/run 040700 x2\n/run/x 100644 x1 1\n/var 040755 x2\n/var/run 120777 x1 -> /run\n"),
-        ("l a/b ../../../c, f a/b/x 1", "/ 040755 x4\n/a 040755 x2\n/a/b 120777 x1 -> ../../../c\n/c 040755 x2\n/c/x 100644 x1 1\n"),
-        ("l a b, d b, d c, f a/x 1, l a c, f a/x 2", "/ 040755 x4\n/a 120777 x1 -> c\n/b 040700 x2\n/b/x 100644 x1 1\n/c 040700 x2\n/c/x 100644 x1 2\n"),
+        (
+            "d run, l var/run /run, f var/run/x 1",
+            "/ 040755 x4\n/run 040700 x2\n/run/x 100644 x1 1\n/var 040755 x2\n/var/run 120777 x1 -> /run\n",
+        ),
+        (
+            "l a/b ../../../c, f a/b/x 1",
+            "/ 040755 x4\n/a 040755 x2\n/a/b 120777 x1 -> ../../../c\n/c 040755 x2\n/c/x 100644 x1 1\n",
+        ),
+        (
+            "l a b, d b, d c, f a/x 1, l a c, f a/x 2",
+            "/ 040755 x4\n/a 120777 x1 -> c\n/b 040700 x2\n/b/x 100644 x1 1\n/c 040700 x2\n/c/x 100644 x1 2\n",
+        ),
         // A directory over a link is a directory, and what comes after lies in it.
-        ("d b, l a b, f a/x 1, d a, f a/x 2", "/ 040755 x4\n/a 040700 x2\n/a/x 100644 x1 2\n/b 040700 x2\n/b/x 100644 x1 1\n"),
+        (
+            "d b, l a b, f a/x 1, d a, f a/x 2",
+            "/ 040755 x4\n/a 040700 x2\n/a/x 100644 x1 2\n/b 040700 x2\n/b/x 100644 x1 1\n",
+        ),
     ];
     for (words, wanted) in cases {
         assert_eq!(listing(&stream(words).tree()), wanted, "{words}");
@@ -100,7 +115,10 @@ fn what_cannot_be_in_an_image_is_refused_by_name() {
         ("h a b".to_owned(), "`a` is a hard link to `b`, which does not come before it".to_owned()),
         ("d d, h a d".to_owned(), "`a` is a hard link to a directory".to_owned()),
         ("h a .".to_owned(), "`a` is a hard link to a directory".to_owned()),
-        ("l a ".to_owned(), "`a` is a symbolic link whose target is empty, longer than 4095 bytes or holds a NUL".to_owned()),
+        (
+            "l a ".to_owned(),
+            "`a` is a symbolic link whose target is empty, longer than 4095 bytes or holds a NUL".to_owned(),
+        ),
     ];
     for (words, text) in cases {
         let error = Tree::from_entries(stream(&words).entries, TIME).unwrap_err();
@@ -126,9 +144,8 @@ fn attributes_are_sorted_and_types_follow_from_contents() {
 fn children_are_those_of_their_directory_alone() {
     let tree = stream("d a, f a/b 1, f a-b 1, d a/c, f a/c/d 1").tree();
     let children = tree.children();
-    let names = |index: usize| {
-        children.of(index).iter().map(|child| shown(&tree.nodes()[*child].path)).collect::<Vec<_>>()
-    };
+    let names =
+        |index: usize| children.of(index).iter().map(|child| shown(&tree.nodes()[*child].path)).collect::<Vec<_>>();
     // Sorted by bytes: `/`, `/a`, `/a-b`, `/a/b`, `/a/c`, `/a/c/d`.
     assert_eq!([names(0), names(1), names(2), names(4)], [vec!["a", "a-b"], vec!["a/b", "a/c"], vec![], vec!["a/c/d"]]);
     assert_eq!([0, 1, 3, 5].map(|index| children.parent(index)), [0, 0, 1, 4]);

@@ -6,12 +6,16 @@
 //! Source: OCI runtime-spec 1.2.1, `config.md` and `config-linux.md`.
 
 pub mod capabilities;
+pub mod json;
 pub mod mounts;
 pub mod rlimits;
+pub mod runtime;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+use super::resources::Limits;
 
 /// Version of the runtime specification that is written.
 pub const OCI_VERSION: &str = "1.2.1";
@@ -118,8 +122,8 @@ pub struct Linux {
     /// Kernel parameters of the container's namespaces.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, String>,
-    /// cgroup limits, in the words of the runtime specification; an object, `{}` when there are none.
-    pub resources: serde_json::Value,
+    /// cgroup limits.
+    pub resources: Limits,
     /// cgroup to join.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cgroups_path: String,

@@ -106,6 +106,7 @@ fn member() -> impl Strategy<Value = Member> {
             link,
             device: (major, minor),
             xattrs,
+            ..Member::default()
         },
     )
 }
