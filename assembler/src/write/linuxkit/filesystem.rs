@@ -96,21 +96,20 @@ fn identity(host: &Host<'_>) -> [u8; 16] {
 fn spool(host: &Host<'_>) -> Result<(Boot, Tree, Temporary), WriteError> {
     let mut file = host.store.temporary().map_err(RootfsError::from)?;
     let path = file.path().to_owned();
-    let mut spool = Spool {
-        out: BufWriter::with_capacity(BUFFER, &mut file),
-        len: 0,
-        boot: Boot::default(),
-        growing: Growing::new(i64::from(host.plan.epoch)),
-        waiting: BTreeMap::new(),
-    };
+    let (boot, tree) = grow(host, BufWriter::with_capacity(BUFFER, &mut file), &path)?;
+    Ok((boot, tree, file))
+}
+
+/// Write the contents into `out`, which `path` names.
+fn grow(host: &Host<'_>, out: impl Write, path: &Path) -> Result<(Boot, Tree), WriteError> {
+    let growing = Growing::new(i64::from(host.plan.epoch));
+    let mut spool = Spool { out, len: 0, boot: Boot::default(), growing, waiting: BTreeMap::new() };
     host.fill(&mut spool)?;
-    spool.out.flush().map_err(io_error("write", &path))?;
-    let Spool { out, boot, mut growing, waiting, .. } = spool;
-    drop(out);
-    for link in waiting.into_values() {
-        growing.add(link)?;
+    spool.out.flush().map_err(io_error("write", path))?;
+    for link in spool.waiting.into_values() {
+        spool.growing.add(link)?;
     }
-    Ok((boot, growing.finish(), file))
+    Ok((spool.boot, spool.growing.finish()))
 }
 
 /// The stream's entries on their way into a tree.
