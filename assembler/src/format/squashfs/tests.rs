@@ -3,7 +3,6 @@ use std::io::Cursor;
 use std::process::Command;
 
 use super::write::{Lost, write};
-use super::*;
 use crate::format::tree::fixture::{self, ALL, Kept, Stream, TIME, judge, rich, tiny};
 use crate::format::tree::{Content, shown};
 
