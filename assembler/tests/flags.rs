@@ -82,7 +82,7 @@ files: [{path: etc/motd, contents: hello}]
     fn a_dry_run_and_a_failed_build_leave_no_file() {
         let place = place();
         let printed = succeed(&place, &["build", "--dry-run", "--format", "tar", "host.yml"]);
-        let again = linuxkit_yaml::parse(&String::from_utf8(printed).unwrap(), "again.yml").unwrap();
+        let again = linuxkit_yaml::parse(String::from_utf8(printed).unwrap(), "again.yml").unwrap();
         assert_eq!(again, linuxkit_yaml::parse(MANIFEST, "host.yml").unwrap());
         fs::remove_file(place.path().join("kernel/kernel.tar")).unwrap();
         assert!(fail(&place, &["build", "--format", "tar,kernel+initrd", "host.yml"]).contains("kernel.tar"));

@@ -172,7 +172,7 @@ impl<'t> Image<'t> {
             for (directory, (size, behind)) in self.hierarchies[at].directories.iter_mut().zip(sizes) {
                 directory.size = u32::try_from(size).map_err(|_| IsoError::Full { sectors: size / SECTOR })?;
                 directory.sector = take(size);
-                // Right behind their directory: libarchive reads them nowhere else.
+                // Right behind their directory: who lists it reads on without seeking.
                 take(behind);
             }
         }
