@@ -224,16 +224,22 @@ fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Dia
         if kind == "bind" && entry.mounts.is_some() && !source.is_empty() {
             let words: Vec<&str> = mount.options.iter().flatten().map(String::as_str).collect();
             let at = mount.source.as_ref().map_or(&mount.at, |source| &source.at);
-            let path = volume_path(input, at, &source, &words)?;
-            // LinuxKit checks the name and leaves it, so its init mounts nothing: in its layout that stays.
-            source = if input.layout == Layout::Linuxkit { source } else { path };
+            // LinuxKit checks the name and leaves it as it is, and then nothing is mounted.
+            source = volume_path(input, at, &source, &words)?;
         }
         let made = spec::Mount {
             destination: text(&mount.destination),
             kind,
             source,
             options: mount.options.clone().unwrap_or_default(),
+            uid_mappings: ranges(mount.uidmappings.as_ref()),
+            gid_mappings: ranges(mount.gidmappings.as_ref()),
         };
+        let mapped = !made.uid_mappings.is_empty() || !made.gid_mappings.is_empty();
+        if mapped && input.layout == Layout::Native {
+            let message = "hullkit's init cannot map the ids of a mount: map those of the container by `uidMappings`";
+            return Err(diagnose(input, &mount.at, message));
+        }
         mounts.mount(made).map_err(|error| diagnose(input, &mount.at, error))?;
     }
     Ok(host_files(input, mounts).into_vec())
@@ -266,23 +272,26 @@ fn host_files(input: &Input<'_>, mut mounts: Mounts) -> Mounts {
             kind: "bind".to_owned(),
             source: contract::RESOLV_CONF.to_owned(),
             options: ["ro", "bind"].map(str::to_owned).to_vec(),
+            ..spec::Mount::default()
         });
     }
     mounts
 }
 
+/// Translate ranges of ids.
+fn ranges(list: Option<&Vec<linuxkit_yaml::IdMapping>>) -> Vec<spec::IdMapping> {
+    let one = |range: &linuxkit_yaml::IdMapping| spec::IdMapping {
+        container_id: range.container_id,
+        host_id: range.host_id,
+        size: range.size,
+    };
+    list.into_iter().flatten().map(one).collect()
+}
+
 /// Namespaces, devices, limits.
 fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
     let (entry, label) = (&input.entry.config, input.label);
-    let mappings = |entry: &Option<Vec<linuxkit_yaml::IdMapping>>, label| -> Vec<spec::IdMapping> {
-        let list = pick(entry, label).into_iter().flatten();
-        let one = |m: &linuxkit_yaml::IdMapping| spec::IdMapping {
-            container_id: m.container_id,
-            host_id: m.host_id,
-            size: m.size,
-        };
-        list.map(one).collect()
-    };
+    let mappings = |entry, label| ranges(pick(entry, label));
     for (key, value) in [("pid", &entry.pid), ("ipc", &entry.ipc), ("uts", &entry.uts), ("userns", &entry.userns)] {
         // LinuxKit takes the word for a path; its layout says what LinuxKit would.
         let wrong = value.as_ref().filter(|word| word.value == "none" && input.layout == Layout::Native);
@@ -349,6 +358,8 @@ pub(super) fn runtime(input: &Input<'_>) -> Runtime {
         kind: text(&mount.kind),
         source: text(&mount.source),
         options: mount.options.clone().unwrap_or_default(),
+        uid_mappings: ranges(mount.uidmappings.as_ref()),
+        gid_mappings: ranges(mount.gidmappings.as_ref()),
     };
     let interface = |one: &linuxkit_yaml::RuntimeInterface| Interface {
         name: text(&one.name),

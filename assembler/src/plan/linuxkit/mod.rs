@@ -337,6 +337,7 @@ fn root_mounts(bundle: &str, root: &str, readonly: bool) -> Vec<spec::Mount> {
         kind: kind.to_owned(),
         source: source.to_owned(),
         options,
+        ..spec::Mount::default()
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     if readonly {
