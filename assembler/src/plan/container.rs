@@ -224,9 +224,7 @@ fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Dia
         if kind == "bind" && entry.mounts.is_some() && !source.is_empty() {
             let words: Vec<&str> = mount.options.iter().flatten().map(String::as_str).collect();
             let at = mount.source.as_ref().map_or(&mount.at, |source| &source.at);
-            let path = volume_path(input, at, &source, &words)?;
-            // LinuxKit checks the name and leaves it, so its init mounts nothing: in its layout that stays.
-            source = if input.layout == Layout::Linuxkit { source } else { path };
+            source = volume_path(input, at, &source, &words)?;
         }
         let made = spec::Mount {
             destination: text(&mount.destination),
