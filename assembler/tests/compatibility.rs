@@ -47,9 +47,11 @@ mod tests {
             assert_eq!(wanted, !proofs.is_empty(), "row {number} is {state} and names {proofs:?}");
             assert!(wanted || *state == "not yet", "row {number} is {state}");
             let is_there = |proof: &&str| {
-                text.contains(&format!("fn {proof}(")) || CASES.iter().any(|cases| root.join(cases).join(proof).is_dir())
+                text.contains(&format!("fn {proof}("))
+                    || CASES.iter().any(|cases| root.join(cases).join(proof).is_dir())
             };
-            missing.extend(proofs.into_iter().filter(|proof| !is_there(proof)).map(|proof| format!("{number}: {proof}")));
+            missing
+                .extend(proofs.into_iter().filter(|proof| !is_there(proof)).map(|proof| format!("{number}: {proof}")));
         }
         assert!(missing.is_empty(), "no such test: {missing:#?}");
     }

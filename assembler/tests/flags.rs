@@ -59,8 +59,7 @@ files: [{path: etc/motd, contents: hello}]
     fn made(place: &TempDir) -> Vec<String> {
         #[expect(clippy::disallowed_methods, reason = "sorted below")]
         let entries = fs::read_dir(place.path()).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.retain(|name| !["kernel", "system", "host.yml", "home"].contains(&name.as_str()));
         names.sort();
         names

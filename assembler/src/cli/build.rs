@@ -13,10 +13,11 @@ use crate::digest::Digest;
 use crate::format::tar::read::Limits;
 use crate::plan::{self, Image, Layout, LinuxkitPlan, Plan};
 use crate::platform::Arch;
-use crate::pull::{Policy, Registries, Source};
+use crate::pull::{Policy, Registries, Source, Whole};
 use crate::rootfs::{self, Segments};
 use crate::store::Store;
 use crate::write::linuxkit::Host;
+use crate::write::linuxkit::filesystem::Filesystem;
 use crate::write::output::Output;
 use crate::write::{self, Written};
 use crate::{embedded, manifest, pull};
@@ -129,6 +130,15 @@ pub enum Format {
     Docker,
     /// `NAME-initrd.tar` with kernel, initrd.img, cmdline and ucode.cpio (LinuxKit's layout only).
     TarKernelInitrd,
+    /// `NAME-kernel`, `NAME-cmdline` and `NAME-squashfs.img` (LinuxKit's layout only).
+    #[value(name = "kernel+squashfs")]
+    KernelSquashfs,
+    /// `NAME-kernel`, `NAME-cmdline` and `NAME-erofs.img` (LinuxKit's layout only).
+    #[value(name = "kernel+erofs")]
+    KernelErofs,
+    /// `NAME-kernel`, `NAME-cmdline` and `NAME.iso`, which does not boot by itself (LinuxKit's layout only).
+    #[value(name = "kernel+iso")]
+    KernelIso,
 }
 
 impl Format {
@@ -254,17 +264,16 @@ fn native(
     // Nothing gets its name before everything is written: one build's files belong together.
     let mut outputs = Vec::new();
     for format in formats {
-        match (format, &args.output) {
-            (Format::KernelInitrd, _) => outputs.extend(write::initrd::outputs(plan, &segments, &dir, &name)?),
-            (Format::Tar, None) => outputs.extend(write::tar::outputs(plan, &segments, &dir, &name)?),
-            (Format::Tar, Some(file)) => {
-                outputs.extend(to_file(file, |out, path| Ok(write::tar::stream(plan, &segments, out, path)?))?)
-            }
-            (other, _) => bail!(
+        outputs.extend(match format {
+            Format::KernelInitrd => write::initrd::outputs(plan, &segments, &dir, &name)?,
+            Format::Tar => streamed(args, &dir.join(format!("{name}.tar")), |out, path| {
+                Ok(write::tar::stream(plan, &segments, out, path)?)
+            })?,
+            other => bail!(
                 "the format {} is of LinuxKit's layout: name an image in `init`, or choose kernel+initrd or tar",
                 other.name()
             ),
-        }
+        });
     }
     Ok(outputs)
 }
@@ -278,7 +287,7 @@ fn linuxkit(
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<Vec<Output>> {
-    pulled(&plan.images, store, registries, global)?;
+    pulled(&plan.images, plan.layouts(), store, registries, global)?;
     let options = rootfs::linuxkit::Options {
         jobs: jobs(),
         limits: Limits::default(),
@@ -290,24 +299,19 @@ fn linuxkit(
     let (dir, name) = (place(args)?, args.base_name());
     let mut outputs = Vec::new();
     for format in formats {
-        let stream = match format {
-            Format::Tar => write::linuxkit::tar::tar,
-            Format::Docker => write::linuxkit::tar::docker,
-            Format::KernelInitrd => {
-                outputs.extend(write::linuxkit::initrd::outputs(&host, &dir, &name)?);
-                continue;
-            }
-            Format::TarKernelInitrd => {
-                outputs.extend(write::linuxkit::initrd::bundle(&host, &dir, &name)?);
-                continue;
-            }
-        };
-        outputs.extend(match &args.output {
-            Some(file) => to_file(file, |out, path| Ok(stream(&host, out, path)?))?,
-            None => {
-                let file = dir.join(format!("{name}.{}", format.name()));
-                to_file(&file, |out, path| Ok(stream(&host, out, path)?))?
-            }
+        let filesystem = |kind| write::linuxkit::filesystem::outputs(&host, kind, &dir, &name);
+        outputs.extend(match format {
+            Format::Tar => streamed(args, &dir.join(format!("{name}.tar")), |out, path| {
+                Ok(write::linuxkit::tar::tar(&host, out, path)?)
+            })?,
+            Format::Docker => streamed(args, &dir.join(format!("{name}.docker")), |out, path| {
+                Ok(write::linuxkit::tar::docker(&host, out, path)?)
+            })?,
+            Format::KernelInitrd => write::linuxkit::initrd::outputs(&host, &dir, &name)?,
+            Format::TarKernelInitrd => write::linuxkit::initrd::bundle(&host, &dir, &name)?,
+            Format::KernelSquashfs => filesystem(Filesystem::Squashfs)?,
+            Format::KernelErofs => filesystem(Filesystem::Erofs)?,
+            Format::KernelIso => filesystem(Filesystem::Iso)?,
         });
     }
     Ok(outputs)
@@ -327,18 +331,20 @@ fn created(args: &BuildArgs) -> anyhow::Result<String> {
     Ok(date.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }
 
-/// Write a stream into a file of the user's choice, or to standard output.
-fn to_file(
+/// Write a stream to where `-o` says, standard output included, or else to `file`.
+fn streamed(
+    args: &BuildArgs,
     file: &Path,
     fill: impl FnOnce(&mut dyn io::Write, &Path) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<Output>> {
+) -> anyhow::Result<Vec<Output>> {
+    let file = args.output.as_deref().unwrap_or(file);
     if file == Path::new("-") {
         fill(&mut io::stdout().lock(), Path::new("standard output"))?;
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut output = Output::create(file)?;
     fill(&mut output, file)?;
-    Ok(Some(output))
+    Ok(vec![output])
 }
 
 /// Make the folder for the files.
@@ -395,13 +401,15 @@ pub(super) fn planned(
 }
 
 /// Stage 3: bring what is missing.
-fn pulled(
+fn pulled<'a>(
     images: &BTreeMap<Digest, Image>,
+    layouts: impl Iterator<Item = &'a Whole>,
     store: &Store,
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<()> {
     pull::pull(images, store, registries, global.jobs, &*progress::new(global.quiet))?;
+    pull::pull_whole(layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }
@@ -421,9 +429,8 @@ fn packed(
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<Segments> {
-    pulled(&plan.images, store, registries, global)?;
     let layouts = plan.volumes.iter().filter_map(plan::volumes::Volume::layout);
-    pull::pull_whole(layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
+    pulled(&plan.images, layouts, store, registries, global)?;
     let options = rootfs::Options { init, jobs: jobs(), limits: Limits::default() };
     Ok(rootfs::build(plan, store, &options, &|segment| {
         if !segment.cached && !global.quiet {

@@ -88,7 +88,12 @@ pub(super) fn plan(
 }
 
 /// Find all that an OCI layout of an image holds.
-fn layout(entry: &Entry, image: &Spanned<Reference>, names: &dyn Names, arch: Arch) -> Result<Whole, PlanError> {
+pub(super) fn layout(
+    entry: &Entry,
+    image: &Spanned<Reference>,
+    names: &dyn Names,
+    arch: Arch,
+) -> Result<Whole, PlanError> {
     let platforms: Vec<String> = entry.platforms.iter().flatten().map(|platform| platform.value.clone()).collect();
     names.whole(image, arch, &platforms).map_err(|cause| PlanError::Image {
         place: image.at.clone(),
@@ -101,8 +106,8 @@ fn layout(entry: &Entry, image: &Spanned<Reference>, names: &dyn Names, arch: Ar
 /// Put a volume's path in place of its name. In: the source of a bind or of a mount of type `bind`, and its options, as the
 /// manifest has them. Out: a path of the host.
 ///
-/// A source that begins with `/` is such a path already. LinuxKit wants exactly `ro` for a volume that is read-only; any
-/// options with that word do here.
+/// A source that begins with `/` is such a path already. A volume that is read-only wants options that say `ro` before they
+/// say `rw`.
 pub(super) fn source(manifest: &Manifest, source: &str, options: &[&str]) -> Result<String, Problem> {
     if source.starts_with('/') {
         return Ok(source.to_owned());

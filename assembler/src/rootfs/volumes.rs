@@ -16,6 +16,9 @@ use crate::store::Store;
 /// Folders of a volume: what it brings, where init mounts what is written, what containers bind.
 const FOLDERS: [&str; 3] = ["lower", "tmp", "merged"];
 
+/// What tells that a folder is an OCI image layout: LinuxKit's text, to the tab.
+pub(super) const VERSION: &str = "{\n\t\t\"imageLayoutVersion\": \"1.0.0\"\n\t}";
+
 /// Write the folders of all volumes, read-only ones included.
 pub(crate) fn folders<W: Write>(packer: &mut Packer<W>, volumes: &[Volume]) -> Result<(), RootfsError> {
     if !volumes.is_empty() {
@@ -44,7 +47,7 @@ fn parents<W: Write>(packer: &mut Packer<W>) -> Result<(), RootfsError> {
 /// OCI image-spec 1.1, `image-layout.md`.
 pub(crate) fn layout(volume: &Volume, store: &Store) -> Result<Option<Segment>, RootfsError> {
     let Some(whole) = volume.layout() else { return Ok(None) };
-    let index = index(whole)?;
+    let index = index(whole, &whole.reference, &whole.media_type)?;
     let blobs: Vec<String> = whole.blobs.iter().map(|(digest, _)| digest.to_string()).collect();
     let key = Key::new(
         "volume",
@@ -61,8 +64,7 @@ pub(crate) fn layout(volume: &Volume, store: &Store) -> Result<Option<Segment>, 
         for folder in [relative(&own), &lower, &format!("{lower}/blobs"), &format!("{lower}/blobs/sha256")] {
             packer.directory(folder)?;
         }
-        let version = b"{\n    \"imageLayoutVersion\": \"1.0.0\"\n}";
-        packer.append(format!("{lower}/oci-layout").as_bytes(), Attributes::file(0), version)?;
+        packer.append(format!("{lower}/oci-layout").as_bytes(), Attributes::file(0), VERSION.as_bytes())?;
         packer.append(format!("{lower}/index.json").as_bytes(), Attributes::file(0), &index)?;
         for (digest, size) in &whole.blobs {
             let path = format!("{lower}/blobs/sha256/{}", digest.hex());
@@ -74,8 +76,8 @@ pub(crate) fn layout(volume: &Volume, store: &Store) -> Result<Option<Segment>, 
     .map(Some)
 }
 
-/// Write the layout's list of images, which names the one.
-fn index(whole: &Whole) -> Result<Vec<u8>, RootfsError> {
+/// Write the layout's list of images, which names the one, and says of which type it is.
+pub(super) fn index(whole: &Whole, name: &str, media_type: &str) -> Result<Vec<u8>, RootfsError> {
     let size = whole.blobs.iter().find(|(digest, _)| *digest == whole.top).map(|(_, size)| *size);
     let size = size.ok_or_else(|| RootfsError::Plan(format!("the length of {}", whole.top)))?;
     let text = format!(
@@ -93,9 +95,9 @@ fn index(whole: &Whole) -> Result<Vec<u8>, RootfsError> {
       }}
    ]
 }}"#,
-        serde_json::Value::from(whole.media_type.as_str()),
+        serde_json::Value::from(media_type),
         whole.top,
-        serde_json::Value::from(whole.reference.as_str()),
+        serde_json::Value::from(name),
     );
     Ok(text.into_bytes())
 }

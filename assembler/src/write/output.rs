@@ -145,6 +145,15 @@ impl Write for Output {
     }
 }
 
+impl Seek for Output {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.state {
+            State::Beside(file, _) => file.seek(to),
+            State::There(_) | State::Renamed => Err(io::Error::other("the output is complete")),
+        }
+    }
+}
+
 impl Drop for Output {
     fn drop(&mut self) {
         if let State::Beside(_, temporary) = &self.state {

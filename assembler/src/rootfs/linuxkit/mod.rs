@@ -8,6 +8,7 @@
 
 mod flatten;
 mod kernel;
+mod layout;
 mod sbom;
 
 use std::collections::BTreeMap;
@@ -73,7 +74,7 @@ pub fn write<S: Sink>(plan: &LinuxkitPlan, store: &Store, options: &Options, sin
                 stream.flattened(image, folder, *resolver, collected)?;
             }
             What::Packages => stream.packages(&packages)?,
-            What::Layout { .. } => {}
+            What::Layout { folder, name, image } => stream.layout(folder, name, image)?,
             What::Entry(entry) => stream.entry(entry)?,
         }
     }
