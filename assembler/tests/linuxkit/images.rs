@@ -373,12 +373,12 @@ fn kernels() -> Vec<(&'static str, Image)> {
         file("kernel", 0o600, "a kernel\n").owner(1, 1),
         tar("kernel.tar", &dotted),
         tar("kernel-dev.tar", &dotted),
-        file("intel-ucode.cpio", 0o640, "microcode"),
+        file("intel-ucode.cpio", 0o640, "micro code!!"),
         file("System.map", 0o644, "map\n"),
     ];
     let odd = [
         tar("modules.tar", &boot),
-        file("ucode", 0o644, "first microcode"),
+        file("ucode", 0o644, "first microcode!"),
         file("bzImage", 0o755, "another kernel\n"),
         dir("sub/", 0o755),
         file("sub/vmlinuz", 0o644, "a kernel below\n"),
@@ -387,7 +387,7 @@ fn kernels() -> Vec<(&'static str, Image)> {
     vec![
         ("kernel", one(&usual)),
         ("kernel-odd", one(&odd)),
-        ("kernel-alone", one(&[file("kernel", 0o644, "alone\n")])),
+        ("kernel-alone", one(&[file("kernel", 0o644, "alone\n"), file("microcode", 0o644, "microcode")])),
         ("kernel-none", one(&[tar("kernel.tar", &dotted)])),
         ("kernel-link", one(&[symlink("kernel", "vmlinuz"), file("vmlinuz", 0o644, "linked\n")])),
     ]
