@@ -249,7 +249,11 @@ fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Dia
 fn with_volume(input: &Input<'_>, text: &Spanned<String>) -> Result<String, Box<Diagnostic>> {
     let parts: Vec<&str> = text.split(':').collect();
     let ([source, ..], true) = (&parts[..], (2..=3).contains(&parts.len())) else { return Ok(text.value.clone()) };
-    let words: Vec<&str> = parts.get(2).into_iter().flat_map(|words| words.split(',')).collect();
+    let mut words: Vec<&str> = parts.get(2).into_iter().flat_map(|words| words.split(',')).collect();
+    if input.layout == Layout::Linuxkit && words.len() > 1 {
+        // LinuxKit knows a read-only bind by its options being this one word.
+        words.retain(|word| *word != "ro");
+    }
     let path = volume_path(input, &text.at, source, &words)?;
     Ok([&[path.as_str()], &parts[1..]].concat().join(":"))
 }

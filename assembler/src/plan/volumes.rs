@@ -106,8 +106,8 @@ pub(super) fn layout(
 /// Put a volume's path in place of its name. In: the source of a bind or of a mount of type `bind`, and its options, as the
 /// manifest has them. Out: a path of the host.
 ///
-/// A source that begins with `/` is such a path already. LinuxKit wants exactly `ro` for a volume that is read-only; any
-/// options with that word do here.
+/// A source that begins with `/` is such a path already. A volume that is read-only wants options that say `ro` before they
+/// say `rw`.
 pub(super) fn source(manifest: &Manifest, source: &str, options: &[&str]) -> Result<String, Problem> {
     if source.starts_with('/') {
         return Ok(source.to_owned());

@@ -1,6 +1,5 @@
 //! All that an image consists of, for every platform or for some: what a layout of it has to hold.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use linuxkit_yaml::{Reference, RegistryReference};
@@ -27,8 +26,9 @@ pub struct Whole {
     pub media_type: String,
     /// Digest of what the name leads to: an index, or a manifest.
     pub top: Digest,
-    /// Every blob with its length in bytes, `top` included: indexes, manifests, configurations, layers.
-    pub blobs: BTreeMap<Digest, u64>,
+    /// Every blob with its length in bytes, once each, in LinuxKit's order: of every image the configuration, the layers and
+    /// the manifest, and an index after what it names; so `top` comes last.
+    pub blobs: Vec<(Digest, u64)>,
 }
 
 /// Media types of what has none written into it.
@@ -47,7 +47,7 @@ impl Source<'_> {
     pub fn whole(&self, reference: &Reference, arch: Arch, platforms: &[String]) -> Result<Whole, PullError> {
         let text = name_of(reference);
         let (top, ask) = self.top(reference, arch)?;
-        let mut blobs = BTreeMap::new();
+        let mut blobs = Vec::new();
         let bytes = self.any_document(&top, &text, ask)?;
         let index = matches!(Document::parse(&bytes, &text)?, Document::Index(_));
         self.gather(&bytes, top, platforms, &text, ask, &mut blobs, 0)?;
@@ -71,16 +71,15 @@ impl Source<'_> {
         platforms: &[String],
         text: &str,
         ask: Option<&RegistryReference>,
-        blobs: &mut BTreeMap<Digest, u64>,
+        blobs: &mut Vec<(Digest, u64)>,
         depth: usize,
     ) -> Result<(), PullError> {
         let unusable = |reason: String| PullError::Unusable { reference: text.to_owned(), reason };
-        blobs.insert(digest, bytes.len() as u64);
         match Document::parse(bytes, text)? {
             Document::Manifest(manifest) => {
                 self.bring_config(&manifest.config, text, ask)?;
-                for entry in manifest.layers.iter().chain([&manifest.config]) {
-                    blobs.insert(entry.digest, entry.size);
+                for entry in [&manifest.config].into_iter().chain(&manifest.layers) {
+                    note(blobs, entry.digest, entry.size);
                 }
             }
             Document::Index(_) if depth >= 2 => return Err(unusable("its index is nested too deeply".to_owned())),
@@ -97,6 +96,7 @@ impl Source<'_> {
                 }
             }
         }
+        note(blobs, digest, bytes.len() as u64);
         Ok(())
     }
 
@@ -111,5 +111,11 @@ impl Source<'_> {
         }
         let wanted = Wanted { size: entry.size, name: name.clone() };
         fetch(self.registries(), self.store(), &entry.digest, &wanted, &Silent, &AtomicBool::new(false))
+    }
+}
+
+fn note(blobs: &mut Vec<(Digest, u64)>, digest: Digest, size: u64) {
+    if !blobs.iter().any(|(known, _)| *known == digest) {
+        blobs.push((digest, size));
     }
 }

@@ -42,7 +42,7 @@ fn a_volume_is_its_folders_and_an_oci_layout_of_its_image_or_the_image_itself() 
         origin: None,
         media_type: "application/vnd.oci.image.manifest.v1+json".into(),
         top,
-        blobs: BTreeMap::from([(top, manifest.len() as u64), (layer, 5)]),
+        blobs: vec![(layer, 5), (top, manifest.len() as u64)],
     };
     let mut plan = fixture::plan(Some(kernel), vec![shared]);
     let image = Digest::of(b"one:1");

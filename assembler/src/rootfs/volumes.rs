@@ -48,7 +48,7 @@ fn parents<W: Write>(packer: &mut Packer<W>) -> Result<(), RootfsError> {
 pub(crate) fn layout(volume: &Volume, store: &Store) -> Result<Option<Segment>, RootfsError> {
     let Some(whole) = volume.layout() else { return Ok(None) };
     let index = index(whole, &whole.reference, &whole.media_type)?;
-    let blobs: Vec<String> = whole.blobs.keys().map(Digest::to_string).collect();
+    let blobs: Vec<String> = whole.blobs.iter().map(|(digest, _)| digest.to_string()).collect();
     let key = Key::new(
         "volume",
         [
@@ -78,7 +78,7 @@ pub(crate) fn layout(volume: &Volume, store: &Store) -> Result<Option<Segment>, 
 
 /// Write the layout's list of images, which names the one, and says of which type it is.
 pub(super) fn index(whole: &Whole, name: &str, media_type: &str) -> Result<Vec<u8>, RootfsError> {
-    let size = whole.blobs.get(&whole.top).copied();
+    let size = whole.blobs.iter().find(|(digest, _)| *digest == whole.top).map(|(_, size)| *size);
     let size = size.ok_or_else(|| RootfsError::Plan(format!("the length of {}", whole.top)))?;
     let text = format!(
         r#"{{

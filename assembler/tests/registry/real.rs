@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hullkit::digest::Digest;
 use hullkit::plan::Compression;
 use hullkit::platform::Arch;
-use hullkit::pull::{Policy, PullError, Registries, Silent, Source, push};
+use hullkit::pull::{JOBS, Policy, PullError, Registries, Silent, Source, pull_whole, push};
 use linuxkit_yaml::Reference;
 
 use crate::harness::{Client, Proxy, Registry, Wants, free_address, succeeds};
@@ -58,6 +58,30 @@ fn an_index_is_pulled_for_each_machine_and_then_known_without_network() {
     let (store, registries) = (client.store(), Registries::new(client.options.clone()));
     let source = Source::new(&store, &registries).with_policy(Policy::Never);
     assert!(matches!(source.resolve(&name, Arch::Arm64), Err(PullError::Offline { .. })));
+}
+
+#[test]
+fn a_whole_image_comes_for_every_machine_or_for_those_asked_for() {
+    let registry = Registry::start(Wants::Nothing);
+    let top = filled(&registry, "some/image:1");
+    let name = registry.name("some/image:1");
+    // Of each machine three layers, a configuration and a manifest; and the index.
+    for (platforms, blobs, layers) in [(vec![], 11, 6), (vec!["linux/arm64".to_owned()], 6, 3)] {
+        let client = Client::new();
+        let (store, registries) = (client.store(), Registries::new(client.options.clone()));
+        let whole = Source::new(&store, &registries).whole(&name, Arch::Amd64, &platforms).unwrap();
+        assert_eq!((whole.top, whole.blobs.len(), whole.blobs.last().map(|(last, _)| *last)), (top, blobs, Some(top)));
+        let pulled = pull_whole(std::iter::once(&whole), &store, &registries, JOBS, &Silent).unwrap();
+        assert_eq!(pulled.blobs, layers);
+        for (digest, size) in &whole.blobs {
+            assert_eq!(store.open_blob(digest).unwrap().metadata().unwrap().len(), *size);
+        }
+        client.check();
+    }
+    let client = Client::new();
+    let (store, registries) = (client.store(), Registries::new(client.options.clone()));
+    let error = Source::new(&store, &registries).whole(&name, Arch::Amd64, &["linux/s390x".to_owned()]).unwrap_err();
+    assert!(matches!(&error, PullError::Unusable { reason, .. } if reason.contains("`linux/s390x`")), "{error:?}");
 }
 
 #[test]
