@@ -16,7 +16,7 @@ CROSS_amd64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 CROSS_arm64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 QEMU_amd64 := qemu-system-x86
 QEMU_arm64 := qemu-system-arm
-JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry iproute2 kmod openssl skopeo umoci util-linux zstd
+JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry erofs-utils genisoimage iproute2 kmod libarchive-tools openssl skopeo squashfs-tools umoci util-linux xorriso zstd
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
@@ -29,7 +29,7 @@ INIT_FLAGS = $$'-Ctarget-feature=+crt-static\x1f-Crelocation-model=static'$$'\x1
 LINKER_FOR = $(if $(filter $(HOST),$1),cc,$(GNU_$1)-gcc)
 UPPER_TARGET = $(shell echo $(TARGET_$1) | tr a-z- A-Z_)
 
-.PHONY: help build init images deps-build deps-demo deps-test demo test check deny bench fuzz bless clean
+.PHONY: help build init checker images deps-build deps-demo deps-test demo test check deny bench fuzz bless clean
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -43,6 +43,14 @@ init-%:
 	CARGO_ENCODED_RUSTFLAGS=$(INIT_FLAGS) RUSTC="$(call RUSTC_FOR,$*)" CARGO_TARGET_$(call UPPER_TARGET,$*)_LINKER=$(call LINKER_FOR,$*) \
 	    cargo build --locked -p hullkit-init --profile init --target $(TARGET_$*) --target-dir target/cross-$*
 	@install -D -C "target/cross-$*/$(TARGET_$*)/init/hullkit-init" "target/init/$*/hullkit-init"
+
+checker: $(ARCHES:%=checker-%) ## build the program that looks around inside the tests' containers
+
+checker-%:
+	@$(MAKE) --no-print-directory deps-init-$*
+	CARGO_ENCODED_RUSTFLAGS=$(INIT_FLAGS) RUSTC="$(call RUSTC_FOR,$*)" CARGO_TARGET_$(call UPPER_TARGET,$*)_LINKER=$(call LINKER_FOR,$*) \
+	    cargo build --locked -p hullkit-checker --profile init --target $(TARGET_$*) --target-dir target/cross-$*
+	@install -D -C "target/cross-$*/$(TARGET_$*)/init/checker" "target/checker/$*/checker"
 
 # rustup first; where it cannot fetch a target, Debian's own compiler and standard library.
 deps-init-%:
@@ -70,7 +78,7 @@ demo: deps-demo ## boot a web server from Debian packages, fetch its page, power
 	target/release/demo target/demo/hello-$(ARCH) $(ARCH)
 
 # The tests' own store: what the examples' recipes make, for both architectures.
-images: init ## make the images of the examples into the tests' store
+images: init checker ## make what the tests' hosts run: images of the examples in the tests' store, and the checker
 	cargo build --locked --workspace
 	target/debug/hullkit --cache target/test-cache pkg build examples/images/*/
 

@@ -11,6 +11,7 @@ use crate::services;
 use crate::services::backoff::Ending;
 use crate::shutdown;
 use crate::sys::Sys;
+use crate::volumes;
 
 /// One step of a boot.
 pub type Stage<S> = (&'static str, fn(&mut Host<S>) -> Result<(), BootError>);
@@ -48,6 +49,15 @@ pub enum BootError {
         /// The version it has.
         found: u32,
     },
+    /// A volume could not be mounted.
+    #[error("could not mount the volume `{name}`")]
+    Volume {
+        /// Its name.
+        name: String,
+        /// The kernel's error.
+        #[source]
+        cause: io::Error,
+    },
     /// A container that had to succeed did not.
     #[error("{ending}")]
     Container {
@@ -67,6 +77,9 @@ impl BootError {
             Self::Mount { .. } => "use a kernel with this file system built in (proc, sysfs, devtmpfs, tmpfs, cgroup2)",
             Self::ContractRead(_) | Self::ContractText(_) | Self::ContractVersion { .. } => {
                 "build the image again, with the `hullkit` this init came with"
+            }
+            Self::Volume { .. } => {
+                "a writable volume needs the kernel's `overlay` and `tmpfs`; `readonly: true` needs neither"
             }
             Self::Container { ending: Ending::NotStarted(_), .. } => {
                 "see whether the image has the program, and whether the manifest grants what the error names"
@@ -90,6 +103,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("name", early::name::set),
         ("network", network_child::start),
         ("buttons", buttons),
+        ("volumes", volumes::mount),
         ("onboot", onboot::run),
         ("services", services::start),
         ("ready", ready),

@@ -10,7 +10,7 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Version of the contract: raised whenever an older init would misread it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Where the contract lies in the host's root, an absolute path.
 pub const PATH: &str = "/hullkit/contract.json";
@@ -20,6 +20,9 @@ pub const MODULES_PATH: &str = "/hullkit/modules.json";
 
 /// Folder of the images, an absolute path; each is `<IMAGES>/<short digest>/rootfs`.
 pub const IMAGES: &str = "/images";
+
+/// Folder of the volumes, an absolute path; what containers bind is `<VOLUMES>/<name>/merged` (LinuxKit's path).
+pub const VOLUMES: &str = "/containers/volumes";
 
 /// The host's list of name servers, which every container on the host's network reads: written by init, empty at first.
 pub const RESOLV_CONF: &str = "/run/resolvconf/resolv.conf";
@@ -47,15 +50,47 @@ pub struct Contract {
     /// Network interfaces to set up; the first rule that matches an interface is the one that applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network: Vec<Interface>,
+    /// Directories that containers bind by name; made before any container runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
     /// Run one after another, each to its end, before any service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub onboot: Vec<Container>,
     /// Kept running until the host goes down.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<Container>,
-    /// Run one after another after the services have stopped.
+    /// Run one after another when the host goes down: after the services have stopped, or before they are asked to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub onshutdown: Vec<Container>,
+    /// Run `onshutdown` while the services still run, as LinuxKit does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub onshutdown_first: bool,
+}
+
+/// One volume: a directory of the host, shown at [`Volume::merged`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Volume {
+    /// Unique; a single path component.
+    pub name: String,
+    /// Absolute path of what the volume holds from the start: a directory that is in the image of the host.
+    pub lower: String,
+    /// Show it read-only instead of under a writable overlay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub readonly: bool,
+}
+
+impl Volume {
+    /// The volume's own folder, an absolute path.
+    #[must_use]
+    pub fn folder(name: &str) -> String {
+        format!("{VOLUMES}/{name}")
+    }
+
+    /// What containers bind, an absolute path.
+    #[must_use]
+    pub fn merged(name: &str) -> String {
+        format!("{VOLUMES}/{name}/merged")
+    }
 }
 
 /// One container: its root, its final OCI runtime configuration, and what happens when it ends.

@@ -143,6 +143,18 @@ impl<S: Sys> Host<S> {
         while let Some((pid, exit)) = self.sys.reap() {
             self.ended(pid, exit);
         }
+        self.greet_devices();
+    }
+
+    /// Load the drivers of devices that were plugged in, and say so: on a host that runs, a driver is news.
+    fn greet_devices(&mut self) {
+        let report = self.sys.load_for_new_devices();
+        for name in &report.loaded {
+            self.say(&format!("new device: module `{name}` loaded"));
+        }
+        for (name, reason) in &report.failed {
+            self.say(&format!("new device: module `{name}` not loaded: {reason}"));
+        }
     }
 
     /// Ask for the host to go down; the first to ask decides how.

@@ -37,3 +37,5 @@ pub mod services;
 pub mod shutdown;
 #[cfg(feature = "pid1")]
 pub mod sys;
+#[cfg(feature = "pid1")]
+pub mod volumes;

@@ -46,8 +46,13 @@ pub fn run<S: Sys>(host: &mut Host<S>, power: Power) {
     if host.asked.is_none() {
         host.say(power_word(power));
     }
-    stop_units(host);
-    onboot::run_last(host);
+    if host.contract.onshutdown_first {
+        onboot::run_last(host);
+        stop_units(host);
+    } else {
+        stop_units(host);
+        onboot::run_last(host);
+    }
     stop_leftovers(host);
     host.sys.sync();
     unmount_all(host);

@@ -17,13 +17,13 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::net::addr::SocketAddrStorage;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, socket_with};
-use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions, WaitOptions, setrlimit};
+use rustix::process::{Gid, Resource, Rlimit, Uid, WaitId, WaitIdOptions, WaitOptions, setrlimit};
 use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
 use crate::container::{self, Section};
 use crate::contract::{Container, MODULES_PATH};
-use crate::early::modules::{self, ModulesError, Report};
+use crate::early::modules::{self, Loader, ModulesError, Report};
 
 /// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
 const LONGEST_FILE: u64 = 64 << 20;
@@ -124,6 +124,10 @@ pub trait Sys {
     fn mount(&mut self, call: &MountCall<'_>) -> io::Result<()>;
     /// Make a mount and all below it shared with the mount namespaces made from now on.
     fn share(&mut self, target: &str) -> io::Result<()>;
+    /// Show what lies at a path at another one too, read-only there.
+    fn bind_readonly(&mut self, source: &str, target: &str) -> io::Result<()>;
+    /// Give a directory the owner, group and mode of another.
+    fn copy_owner(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Unmount at once, open files or not.
     fn detach(&mut self, target: &str) -> io::Result<()>;
     /// Unmount, or mount read-only what is still in use.
@@ -138,6 +142,8 @@ pub trait Sys {
     fn loopback(&mut self) -> io::Result<()>;
     /// Load these kernel modules and the drivers of every device (see [`crate::early::modules`]).
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError>;
+    /// Load the drivers of the devices that have appeared since the last call; returns at once if there are none.
+    fn load_for_new_devices(&mut self) -> Report;
     /// Let this process and all it starts open as many files as the kernel allows, and fork without a limit per user.
     fn raise_limits(&mut self) -> io::Result<()>;
     /// Create an empty file; one that is there already is success, and stays as it is.
@@ -180,6 +186,8 @@ pub trait Sys {
 #[derive(Debug, Default)]
 pub struct Linux {
     signals: Option<File>,
+    /// Knows the modules, and hears of devices.
+    loader: Option<Loader>,
 }
 
 impl Sys for Linux {
@@ -208,6 +216,16 @@ impl Sys for Linux {
 
     fn share(&mut self, target: &str) -> io::Result<()> {
         Ok(rustix::mount::mount_change(target, MountPropagationFlags::SHARED | MountPropagationFlags::REC)?)
+    }
+
+    fn bind_readonly(&mut self, source: &str, target: &str) -> io::Result<()> {
+        rustix::mount::mount_bind(source, target)?;
+        // The first call of a bind mount ignores the flag.
+        Ok(rustix::mount::mount_remount(target, MountFlags::BIND | MountFlags::RDONLY, c"")?)
+    }
+
+    fn copy_owner(&mut self, from: &str, to: &str) -> io::Result<()> {
+        copy_owner(Path::new(from), Path::new(to))
     }
 
     fn detach(&mut self, target: &str) -> io::Result<()> {
@@ -240,12 +258,23 @@ impl Sys for Linux {
     }
 
     fn loopback(&mut self) -> io::Result<()> {
-        switch_on(b"lo\0")
+        loopback()
     }
 
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
-        let loaded = modules::load_all(Path::new(MODULES_PATH), wanted)?;
-        Ok(loaded.map(|(_, report)| report).unwrap_or_default())
+        let Some((loader, report)) = modules::load_all(Path::new(MODULES_PATH), wanted)? else {
+            return Ok(Report::default());
+        };
+        self.loader = Some(loader);
+        Ok(report)
+    }
+
+    fn load_for_new_devices(&mut self) -> Report {
+        let mut report = Report::default();
+        if let Some(loader) = &mut self.loader {
+            loader.load_for_new_devices(Path::new("/sys/devices"), &mut report);
+        }
+        report
     }
 
     fn raise_limits(&mut self) -> io::Result<()> {
@@ -304,6 +333,9 @@ impl Sys for Linux {
         if let Some(signals) = &self.signals {
             set.push(PollFd::new(signals, PollFlags::IN));
         }
+        if let Some(news) = self.loader.as_ref().and_then(Loader::watch) {
+            set.push(PollFd::from_borrowed_fd(news, PollFlags::IN));
+        }
         let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
         // An error (EINTR, ENOMEM) means that nothing is known to be ready; the caller's loop comes back.
         if rustix::event::poll(&mut set, timeout.as_ref()).is_err() {
@@ -346,6 +378,13 @@ impl Sys for Linux {
         let (stdout, stdout_end) = pipe()?;
         let (stderr, stderr_end) = pipe()?;
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        // `/dev/stdout` in the container is this pipe, which is opened anew: by a user who need not be root, and by the
+        // processes of other users that it starts. Who may reach its links in `/proc` at all is decided elsewhere.
+        let (user, group) = container::owner(container);
+        for end in [&stdout_end, &stderr_end] {
+            rustix::fs::fchown(end, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+            rustix::fs::fchmod(end, Mode::from_raw_mode(0o622))?;
+        }
         // A forked helper needs neither a second copy of the contract nor the time to read it again.
         match fork()? {
             Some(pid) => Ok(Started { pid, report, output: [stdout, stderr] }),
@@ -460,6 +499,85 @@ pub fn uptime() -> Duration {
     Duration::try_from(now).unwrap_or_default()
 }
 
+/// Give a directory the owner, group and mode of another: an overlay's root takes them from its upper directory.
+///
+/// # Errors
+///
+/// The error of stat(2), chmod(2) or chown(2).
+pub fn copy_owner(from: &Path, to: &Path) -> io::Result<()> {
+    let stat = rustix::fs::stat(from)?;
+    rustix::fs::chmod(to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    let (owner, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    Ok(rustix::fs::chown(to, Some(owner), Some(group))?)
+}
+
+/// Have the kernel run a program whenever a process of a cgroup wants to use a device; it takes the place of an earlier one.
+///
+/// In: the cgroup's folder; the program, whose words are instructions of the kernel's, eight bytes each.
+///
+/// # Errors
+///
+/// The error of open(2) or bpf(2).
+///
+/// # Source
+///
+/// Linux, `include/uapi/linux/bpf.h`: `union bpf_attr`.
+pub fn restrict_devices(cgroup: &Path, program: &[u64]) -> io::Result<()> {
+    const PROG_LOAD: libc::c_int = 5;
+    const PROG_ATTACH: libc::c_int = 8;
+    const TYPE_CGROUP_DEVICE: u32 = 15;
+    const ATTACH_CGROUP_DEVICE: u32 = 6;
+    // A container that has cgroups of its own below may restrict those further.
+    const ALLOW_OVERRIDE: u32 = 1;
+
+    #[repr(C)]
+    struct Load {
+        kind: u32,
+        count: u32,
+        program: u64,
+        license: u64,
+        log: [u64; 2],
+        version: u32,
+        flags: u32,
+    }
+    #[repr(C)]
+    struct Attach {
+        target: u32,
+        program: u32,
+        kind: u32,
+        flags: u32,
+    }
+
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(cgroup, flags, Mode::empty())?;
+    let count = u32::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let license = c"Apache-2.0";
+    let load = Load {
+        kind: TYPE_CGROUP_DEVICE,
+        count,
+        program: program.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        log: [0; 2],
+        version: 0,
+        flags: 0,
+    };
+    // SAFETY: `load` is the start of `union bpf_attr` for this command, as long as is said, and outlives the call, as do the
+    // `count` instructions and the text that it points to; the kernel only reads them.
+    let loaded = unsafe { libc::syscall(libc::SYS_bpf, PROG_LOAD, &raw const load, size_of::<Load>()) };
+    let loaded = i32::try_from(loaded).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: bpf just returned this descriptor, and nobody else knows it.
+    let loaded = unsafe { OwnedFd::from_raw_fd(loaded) };
+    let attach = Attach {
+        target: folder.as_raw_fd().cast_unsigned(),
+        program: loaded.as_raw_fd().cast_unsigned(),
+        kind: ATTACH_CGROUP_DEVICE,
+        flags: ALLOW_OVERRIDE,
+    };
+    // SAFETY: `attach` is the start of `union bpf_attr` for this command, as long as is said, and outlives the call.
+    let attached = unsafe { libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attach, size_of::<Attach>()) };
+    if attached == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Mount; an empty string stands for an absent source, type or option text.
 ///
 /// # Errors
@@ -531,6 +649,15 @@ pub fn pause() {
 /// Sleep.
 pub fn pause_for(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// Switch on the loopback interface of the network namespace this process is in.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn loopback() -> io::Result<()> {
+    switch_on(b"lo\0")
 }
 
 /// Switch a network interface on. In: its name, with a zero byte at the end.

@@ -33,6 +33,8 @@ struct Recorder {
     /// The console's other end.
     screen: Option<OwnedFd>,
     next_pid: u32,
+    /// What loading the drivers of a device that appears leads to, once.
+    plugged: Report,
     clock: Cell<Duration>,
     signalled: bool,
 }
@@ -90,6 +92,16 @@ impl Sys for Recorder {
         Ok(())
     }
 
+    fn bind_readonly(&mut self, source: &str, target: &str) -> io::Result<()> {
+        self.note(format!("bind {source} {target} read-only"));
+        Ok(())
+    }
+
+    fn copy_owner(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.note(format!("copy owner {from} {to}"));
+        Ok(())
+    }
+
     fn detach(&mut self, target: &str) -> io::Result<()> {
         self.note(format!("detach {target}"));
         Ok(())
@@ -131,6 +143,10 @@ impl Sys for Recorder {
     fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
         self.note(format!("load modules {}", wanted.join(" ")));
         Ok(Report::default())
+    }
+
+    fn load_for_new_devices(&mut self) -> Report {
+        std::mem::take(&mut self.plugged)
     }
 
     fn raise_limits(&mut self) -> io::Result<()> {
@@ -285,7 +301,7 @@ fn compare(name: &str, recorder: &Recorder) {
 #[test]
 fn a_boot_makes_its_calls_in_this_order() {
     let contract = format!(
-        r#"{{"version":1,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
+        r#"{{"version":2,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
             "network":[{{"id":"lan","dhcp":true}}],"onboot":{},"services":{},"onshutdown":{}}}"#,
         list(&["format", "seed"]),
         list(&["web", "cache"]),
@@ -296,9 +312,36 @@ fn a_boot_makes_its_calls_in_this_order() {
 }
 
 #[test]
+fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before_the_services_stop() {
+    let contract = format!(
+        r#"{{"version":2,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
+            {{"name":"data","lower":"/containers/volumes/data/lower"}},
+            {{"name":"fixed","lower":"/images/f/rootfs","readonly":true}}]}}"#,
+        list(&["web"]),
+        list(&["farewell"]),
+        list(&["seed"])
+    );
+    let plugged = Report { loaded: vec!["virtio_blk".to_owned()], failed: vec![("odd".to_owned(), "no".to_owned())] };
+    let recorder = boot(contract, |recorder| recorder.plugged = plugged);
+    compare("volumes.txt", &recorder);
+}
+
+#[test]
+fn a_volume_that_leaves_its_folder_stops_the_boot() {
+    for name in ["", "..", "a/b", "a,b", "a:b"] {
+        let contract = format!(r#"{{"version":2,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
+        let recorder = boot(contract, |_| {});
+        let calls = recorder.transcript.iter().filter(|line| line.contains("/containers/")).count();
+        assert_eq!(calls, 0, "{name:?}");
+        let screen = recorder.console_text();
+        assert!(screen.contains("did not boot: stage `volumes`") && screen.contains("no name"), "{screen}");
+    }
+}
+
+#[test]
 fn an_onboot_container_that_fails_stops_the_boot() {
     let contract =
-        format!(r#"{{"version":1,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
+        format!(r#"{{"version":2,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
     let recorder = boot(contract, |recorder| recorder.fails = Some(("bad".to_owned(), 3)));
     compare("onboot_fails.txt", &recorder);
 }
@@ -311,6 +354,6 @@ fn a_contract_of_another_version_stops_the_boot() {
 
 #[test]
 fn contracts_that_the_tests_use_are_contracts() {
-    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":1,"services":{}}}"#, list(&["a"]))).unwrap();
+    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":2,"services":{}}}"#, list(&["a"]))).unwrap();
     assert_eq!(contract.services.len(), 1);
 }

@@ -57,9 +57,9 @@ pub fn machine(case: &Case, arch: Arch, name: &Path) -> anyhow::Result<Machine> 
         cpus: NonZeroU16::MIN,
         kernel: file("-kernel"),
         initrd: Some(file("-initrd.img")),
-        cmdline: with_console(arch, &cmdline),
+        cmdline: with_console(arch, format!("{} {}", case.cmdline, cmdline.trim()).trim()),
         publish: ports.map(|guest| Publish { host: 0, guest, protocol: Protocol::Tcp }).collect(),
-        extra: Vec::new(),
+        extra: case.qemu.iter().map(Into::into).collect(),
     })
 }
 
@@ -93,6 +93,7 @@ fn watch(case: &Case, vm: &Vm) -> anyhow::Result<()> {
     }
     match case.action {
         Some(Action::PowerButton) => vm.press_power_button()?,
+        Some(Action::PlugDisk) => vm.plug("virtio-blk-pci,bus=port0,drive=disk0")?,
         None => {}
     }
     lines(vm, &case.then, &mut seen, deadline)?;

@@ -19,6 +19,12 @@ pub struct Case {
     /// Architectures it runs on.
     #[serde(default = "every_arch")]
     pub arch: Vec<Arch>,
+    /// More arguments for QEMU, the same for every architecture.
+    #[serde(default)]
+    pub qemu: Vec<String>,
+    /// Words before those of the manifest on the kernel's command line.
+    #[serde(default)]
+    pub cmdline: String,
     /// RAM of the guest, as `--mem` takes it.
     #[serde(default = "default_memory")]
     pub mem: String,
@@ -84,6 +90,8 @@ pub struct Tcp {
 pub enum Action {
     /// Press the power button.
     PowerButton,
+    /// Plug a block device into the port `port0`, which the case's `qemu` arguments make.
+    PlugDisk,
 }
 
 /// How a machine's run must end.

@@ -7,6 +7,7 @@
 
 pub mod boot;
 pub mod case;
+pub mod checker;
 pub mod command;
 pub mod place;
 pub mod probe;

@@ -9,6 +9,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use hullkit::vm::launch;
 use qemu_tests::case::Case;
+use qemu_tests::checker;
 use qemu_tests::place::Place;
 
 /// Machines that run side by side unless `--test-threads` says otherwise: an emulated processor fills a real one.
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
 
 fn trials() -> anyhow::Result<Vec<Trial>> {
     let place = Place::find()?;
+    checker::publish(&place)?;
     let cases = Case::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cases"))?;
     let trial = |case: &Case, arch| {
         let (case, place) = (case.clone(), place.clone());

@@ -13,10 +13,11 @@ use crate::digest::Digest;
 use crate::format::tar::read::Limits;
 use crate::plan::{self, Image, Layout, LinuxkitPlan, Plan};
 use crate::platform::Arch;
-use crate::pull::{Policy, Registries, Source};
+use crate::pull::{Policy, Registries, Source, Whole};
 use crate::rootfs::{self, Segments};
 use crate::store::Store;
 use crate::write::linuxkit::Host;
+use crate::write::linuxkit::filesystem::Filesystem;
 use crate::write::output::Output;
 use crate::write::{self, Written};
 use crate::{embedded, manifest, pull};
@@ -95,7 +96,7 @@ pub struct LinuxkitArgs {
 /// Which manifests.
 #[derive(Debug, Clone, Args)]
 pub struct Input {
-    /// Manifests, merged left to right; `-` is standard input.
+    /// Manifests, merged left to right; `-` is standard input, `http://` and `https://` are fetched.
     #[arg(required = true, value_name = "MANIFEST")]
     pub manifests: Vec<PathBuf>,
     /// What images' names mean.
@@ -129,6 +130,15 @@ pub enum Format {
     Docker,
     /// `NAME-initrd.tar` with kernel, initrd.img, cmdline and ucode.cpio (LinuxKit's layout only).
     TarKernelInitrd,
+    /// `NAME-kernel`, `NAME-cmdline` and `NAME-squashfs.img` (LinuxKit's layout only).
+    #[value(name = "kernel+squashfs")]
+    KernelSquashfs,
+    /// `NAME-kernel`, `NAME-cmdline` and `NAME-erofs.img` (LinuxKit's layout only).
+    #[value(name = "kernel+erofs")]
+    KernelErofs,
+    /// `NAME-kernel`, `NAME-cmdline` and `NAME.iso`, which does not boot by itself (LinuxKit's layout only).
+    #[value(name = "kernel+iso")]
+    KernelIso,
 }
 
 impl Format {
@@ -158,7 +168,9 @@ impl BuildArgs {
 /// Any stage's.
 pub fn run(args: &BuildArgs, global: &Global) -> anyhow::Result<()> {
     if args.dry_run {
-        print!("{}", linuxkit_yaml::print(&manifest::read(&args.input.manifests)?));
+        let registries = global.registries();
+        let web = (!args.input.naming.offline).then_some(&registries);
+        print!("{}", linuxkit_yaml::print(&manifest::read(&args.input.manifests, web)?));
         return Ok(());
     }
     let written = build(args, global)?;
@@ -184,7 +196,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Written>> 
     check_linuxkit_args(&args.linuxkit, global)?;
     let store = global.store()?;
     let registries = global.registries();
-    let outputs = match planned(&args.input, args.arch, &store, &registries)? {
+    let outputs = match planned(&args.input, args.arch, !args.linuxkit.no_sbom, &store, &registries)? {
         Planned::Native(plan) => native(args, &formats, &plan, &store, &registries, global)?,
         Planned::Linuxkit(plan) => linuxkit(args, &formats, &plan, &store, &registries, global)?,
     };
@@ -220,6 +232,10 @@ fn check_linuxkit_args(args: &LinuxkitArgs, global: &Global) -> anyhow::Result<(
             bail!("`{size}` is not a size: write 512M or 2G");
         }
     }
+    let bill = crate::rootfs::path::clean(args.sbom_output.as_bytes());
+    if !args.no_sbom && bill.map_or(true, |path| path.is_empty()) {
+        bail!("`{}` does not name a file below the host's root: give --sbom-output another path", args.sbom_output);
+    }
     if let Some(tar) = &args.input_tar {
         std::fs::File::open(tar).with_context(|| format!("could not open `{}`", tar.display()))?;
         if !global.quiet {
@@ -250,17 +266,16 @@ fn native(
     // Nothing gets its name before everything is written: one build's files belong together.
     let mut outputs = Vec::new();
     for format in formats {
-        match (format, &args.output) {
-            (Format::KernelInitrd, _) => outputs.extend(write::initrd::outputs(plan, &segments, &dir, &name)?),
-            (Format::Tar, None) => outputs.extend(write::tar::outputs(plan, &segments, &dir, &name)?),
-            (Format::Tar, Some(file)) => {
-                outputs.extend(to_file(file, |out, path| Ok(write::tar::stream(plan, &segments, out, path)?))?)
-            }
-            (other, _) => bail!(
+        outputs.extend(match format {
+            Format::KernelInitrd => write::initrd::outputs(plan, &segments, &dir, &name)?,
+            Format::Tar => streamed(args, &dir.join(format!("{name}.tar")), |out, path| {
+                Ok(write::tar::stream(plan, &segments, out, path)?)
+            })?,
+            other => bail!(
                 "the format {} is of LinuxKit's layout: name an image in `init`, or choose kernel+initrd or tar",
                 other.name()
             ),
-        }
+        });
     }
     Ok(outputs)
 }
@@ -274,51 +289,64 @@ fn linuxkit(
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<Vec<Output>> {
-    pulled(&plan.images, store, registries, global)?;
+    pulled(&plan.images, plan.layouts(), store, registries, global)?;
     let options = rootfs::linuxkit::Options {
         jobs: jobs(),
         limits: Limits::default(),
         decompress_kernel: args.linuxkit.decompress_kernel,
     };
-    let host = Host { plan, store, options, sbom: None };
+    let bill = if args.linuxkit.no_sbom { None } else { Some(rootfs::linuxkit::bill(plan, store, &created(args)?)?) };
+    let host =
+        Host { plan, store, options, sbom: bill.as_deref().map(|text| (args.linuxkit.sbom_output.as_str(), text)) };
     let (dir, name) = (place(args)?, args.base_name());
     let mut outputs = Vec::new();
     for format in formats {
-        let stream = match format {
-            Format::Tar => write::linuxkit::tar::tar,
-            Format::Docker => write::linuxkit::tar::docker,
-            Format::KernelInitrd => {
-                outputs.extend(write::linuxkit::initrd::outputs(&host, &dir, &name)?);
-                continue;
-            }
-            Format::TarKernelInitrd => {
-                outputs.extend(write::linuxkit::initrd::bundle(&host, &dir, &name)?);
-                continue;
-            }
-        };
-        outputs.extend(match &args.output {
-            Some(file) => to_file(file, |out, path| Ok(stream(&host, out, path)?))?,
-            None => {
-                let file = dir.join(format!("{name}.{}", format.name()));
-                to_file(&file, |out, path| Ok(stream(&host, out, path)?))?
-            }
+        let filesystem = |kind| write::linuxkit::filesystem::outputs(&host, kind, &dir, &name);
+        outputs.extend(match format {
+            Format::Tar => streamed(args, &dir.join(format!("{name}.tar")), |out, path| {
+                Ok(write::linuxkit::tar::tar(&host, out, path)?)
+            })?,
+            Format::Docker => streamed(args, &dir.join(format!("{name}.docker")), |out, path| {
+                Ok(write::linuxkit::tar::docker(&host, out, path)?)
+            })?,
+            Format::KernelInitrd => write::linuxkit::initrd::outputs(&host, &dir, &name)?,
+            Format::TarKernelInitrd => write::linuxkit::initrd::bundle(&host, &dir, &name)?,
+            Format::KernelSquashfs => filesystem(Filesystem::Squashfs)?,
+            Format::KernelErofs => filesystem(Filesystem::Erofs)?,
+            Format::KernelIso => filesystem(Filesystem::Iso)?,
         });
     }
     Ok(outputs)
 }
 
-/// Write a stream into a file of the user's choice, or to standard output.
-fn to_file(
+/// Date the bill of materials.
+fn created(args: &BuildArgs) -> anyhow::Result<String> {
+    let seconds = if args.linuxkit.sbom_current_time {
+        #[expect(clippy::disallowed_methods, reason = "the flag asks for it")]
+        let now = std::time::SystemTime::now();
+        now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    } else {
+        u64::from(epoch()?)
+    };
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    let date = chrono::DateTime::from_timestamp(seconds, 0).context("today has no date")?;
+    Ok(date.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+}
+
+/// Write a stream to where `-o` says, standard output included, or else to `file`.
+fn streamed(
+    args: &BuildArgs,
     file: &Path,
     fill: impl FnOnce(&mut dyn io::Write, &Path) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<Output>> {
+) -> anyhow::Result<Vec<Output>> {
+    let file = args.output.as_deref().unwrap_or(file);
     if file == Path::new("-") {
         fill(&mut io::stdout().lock(), Path::new("standard output"))?;
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut output = Output::create(file)?;
     fill(&mut output, file)?;
-    Ok(Some(output))
+    Ok(vec![output])
 }
 
 /// Make the folder for the files.
@@ -332,18 +360,26 @@ fn place(args: &BuildArgs) -> anyhow::Result<PathBuf> {
 #[derive(Debug)]
 pub(super) enum Planned {
     /// Hullkit's init runs it.
-    Native(Plan),
+    Native(Box<Plan>),
     /// LinuxKit's init runs it.
     Linuxkit(LinuxkitPlan),
 }
 
 /// Stages 1 and 2: from files to a plan.
 ///
+/// In: `sbom`, whether a bill of materials will be wanted.
+///
 /// # Errors
 ///
 /// The manifest's or an image's.
-pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Registries) -> anyhow::Result<Planned> {
-    let manifest = manifest::read(&input.manifests)?;
+pub(super) fn planned(
+    input: &Input,
+    arch: Arch,
+    sbom: bool,
+    store: &Store,
+    registries: &Registries,
+) -> anyhow::Result<Planned> {
+    let manifest = manifest::read(&input.manifests, (!input.naming.offline).then_some(registries))?;
     let policy = match (input.naming.pull, input.naming.offline) {
         (true, _) => Policy::Always,
         (_, true) => Policy::Never,
@@ -354,25 +390,28 @@ pub(super) fn planned(input: &Input, arch: Arch, store: &Store, registries: &Reg
         arch,
         epoch: epoch()?,
         replace_init: input.naming.replace_init,
+        sbom,
         places: plan::Places {
             working: std::env::current_dir().context("could not find the working directory")?,
             home: path_variable("HOME"),
         },
     };
     Ok(match Layout::of(&manifest, options.replace_init) {
-        Layout::Native => Planned::Native(plan::plan(&manifest, &names, store, &options)?),
+        Layout::Native => Planned::Native(Box::new(plan::plan(&manifest, &names, store, &options)?)),
         Layout::Linuxkit => Planned::Linuxkit(plan::linuxkit::plan(&manifest, &names, store, &options)?),
     })
 }
 
 /// Stage 3: bring what is missing.
-fn pulled(
+fn pulled<'a>(
     images: &BTreeMap<Digest, Image>,
+    layouts: impl Iterator<Item = &'a Whole>,
     store: &Store,
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<()> {
     pull::pull(images, store, registries, global.jobs, &*progress::new(global.quiet))?;
+    pull::pull_whole(layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }
@@ -392,7 +431,8 @@ fn packed(
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<Segments> {
-    pulled(&plan.images, store, registries, global)?;
+    let layouts = plan.volumes.iter().filter_map(plan::volumes::Volume::layout);
+    pulled(&plan.images, layouts, store, registries, global)?;
     let options = rootfs::Options { init, jobs: jobs(), limits: Limits::default() };
     Ok(rootfs::build(plan, store, &options, &|segment| {
         if !segment.cached && !global.quiet {

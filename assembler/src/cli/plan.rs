@@ -33,7 +33,7 @@ pub struct PlanArgs {
 pub fn run(args: &PlanArgs, global: &Global) -> anyhow::Result<()> {
     let store = global.store()?;
     let registries = global.registries();
-    let plan = planned(&args.input, args.arch, &store, &registries)?;
+    let plan = planned(&args.input, args.arch, false, &store, &registries)?;
     let mut out = std::io::stdout().lock();
     let printed = match &plan {
         Planned::Native(plan) => serde_json::to_writer_pretty(&mut out, plan),

@@ -159,7 +159,7 @@ fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<
         dir: global.store()?.folder("run").join(format!("{key}-{arch}")),
         output: None,
         dry_run: false,
-        linuxkit: LinuxkitArgs::default(),
+        linuxkit: LinuxkitArgs { no_sbom: true, ..LinuxkitArgs::default() },
         explain: false,
         json: false,
     };

@@ -1,4 +1,9 @@
 //! Byte layouts. Values become bytes here, and bytes values: no paths of the host, no clock, no environment.
 
 pub mod cpio;
+pub mod erofs;
+pub mod gzip;
+pub mod iso9660;
+pub mod squashfs;
 pub mod tar;
+pub mod tree;

@@ -11,6 +11,7 @@ use super::resources::{self, Rule};
 use super::spec::mounts::Mounts;
 use super::spec::runtime::{BindNs, Interface, Runtime};
 use super::spec::{self, capabilities, rlimits};
+use super::volumes;
 
 /// Annotation by which init learns the image's `STOPSIGNAL`.
 ///
@@ -208,20 +209,57 @@ fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Dia
     for text in pick(&entry.tmpfs, &label.tmpfs).into_iter().flatten() {
         mounts.tmpfs(text).map_err(|error| diagnose(input, &text.at, error))?;
     }
-    for text in extended(&entry.binds, &label.binds, &entry.binds_add) {
+    // What a label binds is a path of the host, even if it does not begin with `/`: an image knows no volumes.
+    let theirs = label.binds.iter().flatten().filter(|_| entry.binds.is_none());
+    for text in theirs {
         mounts.bind(text).map_err(|error| diagnose(input, &text.at, error))?;
+    }
+    for text in entry.binds.as_ref().or(entry.binds_add.as_ref()).into_iter().flatten() {
+        let bind = with_volume(input, text)?;
+        mounts.bind(&bind).map_err(|error| diagnose(input, &text.at, error))?;
     }
     for mount in pick(&entry.mounts, &label.mounts).into_iter().flatten() {
         let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
+        let (kind, mut source) = (text(&mount.kind), text(&mount.source));
+        if kind == "bind" && entry.mounts.is_some() && !source.is_empty() {
+            let words: Vec<&str> = mount.options.iter().flatten().map(String::as_str).collect();
+            let at = mount.source.as_ref().map_or(&mount.at, |source| &source.at);
+            // LinuxKit checks the name and leaves it as it is, and then nothing is mounted.
+            source = volume_path(input, at, &source, &words)?;
+        }
         let made = spec::Mount {
             destination: text(&mount.destination),
-            kind: text(&mount.kind),
-            source: text(&mount.source),
+            kind,
+            source,
             options: mount.options.clone().unwrap_or_default(),
+            uid_mappings: ranges(mount.uidmappings.as_ref()),
+            gid_mappings: ranges(mount.gidmappings.as_ref()),
         };
+        let mapped = !made.uid_mappings.is_empty() || !made.gid_mappings.is_empty();
+        if mapped && input.layout == Layout::Native {
+            let message = "hullkit's init cannot map the ids of a mount: map those of the container by `uidMappings`";
+            return Err(diagnose(input, &mount.at, message));
+        }
         mounts.mount(made).map_err(|error| diagnose(input, &mount.at, error))?;
     }
     Ok(host_files(input, mounts).into_vec())
+}
+
+/// Put the path of a volume into a bind that names one.
+fn with_volume(input: &Input<'_>, text: &Spanned<String>) -> Result<String, Box<Diagnostic>> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let ([source, ..], true) = (&parts[..], (2..=3).contains(&parts.len())) else { return Ok(text.value.clone()) };
+    let words: Vec<&str> = parts.get(2).into_iter().flat_map(|words| words.split(',')).collect();
+    let path = volume_path(input, &text.at, source, &words)?;
+    Ok([&[path.as_str()], &parts[1..]].concat().join(":"))
+}
+
+/// Find what the source of a bind means.
+fn volume_path(input: &Input<'_>, at: &Position, source: &str, words: &[&str]) -> Result<String, Box<Diagnostic>> {
+    volumes::source(input.manifest, source, words).map_err(|problem| {
+        let diagnostic = input.manifest.diagnose(at, problem.to_string());
+        Box::new(problem.explain(diagnostic))
+    })
 }
 
 /// Let a container that shares the host's network see the host's name servers.
@@ -234,23 +272,26 @@ fn host_files(input: &Input<'_>, mut mounts: Mounts) -> Mounts {
             kind: "bind".to_owned(),
             source: contract::RESOLV_CONF.to_owned(),
             options: ["ro", "bind"].map(str::to_owned).to_vec(),
+            ..spec::Mount::default()
         });
     }
     mounts
 }
 
+/// Translate ranges of ids.
+fn ranges(list: Option<&Vec<linuxkit_yaml::IdMapping>>) -> Vec<spec::IdMapping> {
+    let one = |range: &linuxkit_yaml::IdMapping| spec::IdMapping {
+        container_id: range.container_id,
+        host_id: range.host_id,
+        size: range.size,
+    };
+    list.into_iter().flatten().map(one).collect()
+}
+
 /// Namespaces, devices, limits.
 fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
     let (entry, label) = (&input.entry.config, input.label);
-    let mappings = |entry: &Option<Vec<linuxkit_yaml::IdMapping>>, label| -> Vec<spec::IdMapping> {
-        let list = pick(entry, label).into_iter().flatten();
-        let one = |m: &linuxkit_yaml::IdMapping| spec::IdMapping {
-            container_id: m.container_id,
-            host_id: m.host_id,
-            size: m.size,
-        };
-        list.map(one).collect()
-    };
+    let mappings = |entry, label| ranges(pick(entry, label));
     for (key, value) in [("pid", &entry.pid), ("ipc", &entry.ipc), ("uts", &entry.uts), ("userns", &entry.userns)] {
         // LinuxKit takes the word for a path; its layout says what LinuxKit would.
         let wrong = value.as_ref().filter(|word| word.value == "none" && input.layout == Layout::Native);
@@ -317,6 +358,8 @@ pub(super) fn runtime(input: &Input<'_>) -> Runtime {
         kind: text(&mount.kind),
         source: text(&mount.source),
         options: mount.options.clone().unwrap_or_default(),
+        uid_mappings: ranges(mount.uidmappings.as_ref()),
+        gid_mappings: ranges(mount.gidmappings.as_ref()),
     };
     let interface = |one: &linuxkit_yaml::RuntimeInterface| Interface {
         name: text(&one.name),

@@ -8,6 +8,7 @@ pub mod linuxkit;
 pub mod network;
 pub mod resources;
 pub mod spec;
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,9 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hullkit_init::contract::{self, Contract};
-use linuxkit_yaml::{
-    ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section, Volume, VolumeFormat,
-};
+use linuxkit_yaml::{ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section};
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +26,7 @@ pub use linuxkit::LinuxkitPlan;
 
 use crate::digest::Digest;
 use crate::platform::Arch;
-use crate::pull::{PullError, Resolved, name_of};
+use crate::pull::{PullError, Resolved, Whole, name_of};
 use crate::store::{Store, StoreError};
 
 /// Version of the plan's JSON form.
@@ -48,6 +47,8 @@ pub struct Plan {
     pub images: BTreeMap<Digest, Image>,
     /// Files written into the host's root after the images, in order; parents come before children.
     pub files: Vec<PlannedFile>,
+    /// Directories that containers bind by name, in the manifest's order.
+    pub volumes: Vec<volumes::Volume>,
     /// What init will be told. `lower` of each container already names the image's folder.
     pub system: Contract,
     /// Containers whose image names its user by name: looked up in the image's own `/etc/passwd` when its layers are here.
@@ -79,6 +80,8 @@ pub struct Image {
     /// Where missing layers are fetched; absent if the image was imported whole into the store.
     #[serde(skip)]
     pub origin: Option<Reference>,
+    /// Digest of what the name leads to: the index, or the image's own manifest.
+    pub index: Digest,
     /// Digest of the image configuration.
     pub config: Digest,
     /// Layers, lowest first.
@@ -174,6 +177,21 @@ pub trait Names: Sync {
     ///
     /// - [`PullError`]: there is none, or it could not be asked for.
     fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError>;
+
+    /// Find the image of this name with all its blobs, for these platforms or for all; its documents are in the store
+    /// afterwards.
+    ///
+    /// # Errors
+    ///
+    /// - [`PullError`]: there is none, or it could not be asked for.
+    fn whole(&self, reference: &Reference, arch: Arch, platforms: &[String]) -> Result<Whole, PullError>;
+
+    /// Find the SPDX documents of an image by the digest of its manifest; they are in the store afterwards.
+    ///
+    /// # Errors
+    ///
+    /// - [`PullError`]: they are announced and cannot be had.
+    fn statements(&self, image: &Image, manifest: &Digest) -> Result<Vec<Digest>, PullError>;
 }
 
 /// What a plan depends on besides the manifest.
@@ -185,6 +203,8 @@ pub struct Options {
     pub epoch: u32,
     /// Let Hullkit's init stand in for the images that `init` names.
     pub replace_init: bool,
+    /// Look for what a bill of materials is made of.
+    pub sbom: bool,
     /// Where `files` reads its sources.
     pub places: Places,
 }
@@ -252,6 +272,15 @@ pub enum PlanError {
         #[source]
         cause: ManifestError,
     },
+    /// What was attested about an image is not to be had.
+    #[error("could not find the bill of materials of `{reference}`")]
+    Sbom {
+        /// The image.
+        reference: String,
+        /// Why.
+        #[source]
+        cause: Box<PullError>,
+    },
     /// A `source` of `files` could not be read.
     #[error("could not read `{path}`, a `source` of `files`")]
     File {
@@ -293,20 +322,23 @@ struct Found {
 ///
 /// - [`PlanError`]: by what is wrong; problems of the manifest are collected and told together.
 pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Options) -> Result<Plan, PlanError> {
-    refuse_unsupported(manifest)?;
     let ids = ids::Ids::of(manifest);
     let found = find(wanted(manifest, Layout::Native), names, options.arch)?;
+    let volumes = volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
     let mut system = Contract {
         version: contract::VERSION,
         hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),
         sysctl: manifest.sysctl.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect(),
         modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),
         network: manifest.network.as_ref().map(network::interfaces).unwrap_or_default(),
+        volumes: volumes.iter().map(volumes::Volume::contract).collect(),
+        // What the images of a manifest for LinuxKit's init do there, they expect services to be there for.
+        onshutdown_first: options.replace_init && !manifest.builtin_init(),
         ..Contract::default()
     };
     let users = containers(manifest, &ids, &found, options, &mut system)?;
     let mut kernel = kernel(manifest, &found);
-    need_overlay(&mut kernel, &mut system);
+    need_modules(&mut kernel, &mut system);
     Ok(Plan {
         version: VERSION,
         arch: options.arch,
@@ -314,34 +346,23 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         kernel,
         images: images(&found),
         files: files::plan(manifest, &ids, store, &options.places)?,
+        volumes,
         system,
         users,
     })
 }
 
-/// Say what this layout does not do, rather than leave it out.
-fn refuse_unsupported(manifest: &Manifest) -> Result<(), PlanError> {
-    let mut problems = Vec::new();
-    for volume in &manifest.volumes {
-        let message =
-            format!("the volume `{}` cannot be made yet: bind a folder of the host instead", volume.name.value);
-        problems.push(manifest.diagnose(&volume.name.at, message));
-    }
-    if problems.is_empty() { Ok(()) } else { Err(ManifestError { diagnostics: problems }.into()) }
-}
-
-/// The images that a layout needs, by the names the store knows them by: the kernel's and the containers'; in LinuxKit's
-/// also those of `init`, and of volumes whose files are unpacked.
+/// The images that a layout needs, by the names the store knows them by: the kernel's, the containers', and those of volumes
+/// whose files are unpacked; in LinuxKit's also those of `init`.
 fn wanted(manifest: &Manifest, layout: Layout) -> BTreeMap<String, (&Reference, &Position)> {
     let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
     let containers = manifest.containers().map(|(_, container)| &container.image);
-    let unpacked = |volume: &&Volume| volume.format.as_ref().is_none_or(|form| form.value == VolumeFormat::Filesystem);
-    let volumes = manifest.volumes.iter().filter(unpacked).filter_map(|volume| volume.image.as_ref());
+    let volumes = manifest.volumes.iter().filter_map(volumes::flattened);
     let init = manifest.init.iter().flatten().filter_map(|entry| Some((entry.image()?, &entry.at)));
-    let both = kernel.chain(containers);
+    let both = kernel.chain(containers).chain(volumes);
     let images: Vec<(&Reference, &Position)> = match layout {
         Layout::Native => both.map(|image| (&image.value, &image.at)).collect(),
-        Layout::Linuxkit => both.chain(volumes).map(|image| (&image.value, &image.at)).chain(init).collect(),
+        Layout::Linuxkit => both.map(|image| (&image.value, &image.at)).chain(init).collect(),
     };
     images.into_iter().map(|(image, at)| (name_of(image), (image, at))).collect()
 }
@@ -353,6 +374,7 @@ fn images(found: &BTreeMap<String, Found>) -> BTreeMap<Digest, Image> {
         images.entry(one.resolved.digest).or_insert_with(|| Image {
             reference: one.reference.clone(),
             origin: one.resolved.origin.clone(),
+            index: one.resolved.top,
             config: one.resolved.config_digest,
             layers: one.resolved.layers.clone(),
         });
@@ -443,15 +465,36 @@ fn unique(list: &[contract::Container], name: &str) -> String {
     numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// A writable container is an overlay over its image: keep the file system's module, and load it, for no device asks for it.
-fn need_overlay(kernel: &mut Option<Kernel>, system: &mut Contract) {
-    const OVERLAY: &str = "overlay";
-    let containers = [&system.onboot, &system.services, &system.onshutdown];
-    let writable = containers.into_iter().flatten().any(|container| !container.readonly);
-    let Some(kernel) = kernel.as_mut().filter(|kernel| writable && kernel.tar.is_some()) else { return };
+/// Kinds of links that containers ask for, and the modules that know them, where the kernel does not itself.
+const LINKS: [(&str, &str); 9] = [
+    ("bond", "bonding"),
+    ("bridge", "bridge"),
+    ("dummy", "dummy"),
+    ("ifb", "ifb"),
+    ("ipvlan", "ipvlan"),
+    ("macvlan", "macvlan"),
+    ("veth", "veth"),
+    ("vlan", "8021q"),
+    ("wireguard", "wireguard"),
+];
+
+/// Keep the modules that no device asks for and containers need, and have them loaded: a writable container or volume is an
+/// overlay over its image, and network interfaces that are created are of some kind.
+fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
+    let containers = || [&system.onboot, &system.services, &system.onshutdown].into_iter().flatten();
+    let writable =
+        containers().any(|container| !container.readonly) || system.volumes.iter().any(|volume| !volume.readonly);
+    let mut needed: Vec<&str> = writable.then_some("overlay").into_iter().collect();
+    for interface in containers().flat_map(|container| &container.runtime.interfaces) {
+        let kind = if interface.add.is_empty() && !interface.peer.is_empty() { "veth" } else { &interface.add };
+        needed.extend(LINKS.iter().find(|(known, _)| *known == kind).map(|(_, module)| module));
+    }
+    let Some(kernel) = kernel.as_mut().filter(|kernel| kernel.tar.is_some()) else { return };
     for list in kernel.modules.iter_mut().chain([&mut system.modules]) {
-        if !list.iter().any(|name| name == OVERLAY) {
-            list.push(OVERLAY.to_owned());
+        for module in &needed {
+            if !list.iter().any(|name| name == module) {
+                list.push((*module).to_owned());
+            }
         }
     }
 }

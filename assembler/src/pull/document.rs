@@ -74,6 +74,9 @@ pub(super) struct Platform {
     /// Processor, by Go's name.
     #[serde(default)]
     pub(super) architecture: String,
+    /// Kind of that processor, often absent.
+    #[serde(default)]
+    pub(super) variant: Option<String>,
 }
 
 /// Every form at once: which one it is shows in the fields that are there.
@@ -150,6 +153,16 @@ impl Entry {
     /// a platform says nothing and is passed over; attestations carry the platform `unknown/unknown`.
     fn suits(&self, arch: Arch) -> bool {
         self.platform.as_ref().is_some_and(|platform| platform.os == "linux" && platform.architecture == arch.name())
+    }
+
+    /// Tell whether an entry is for a platform, `os/arch` or `os/arch/variant`; without a variant, any is meant.
+    pub(super) fn is_for(&self, platform: &str) -> bool {
+        let Some(own) = &self.platform else { return false };
+        let mut words = platform.split('/');
+        let (os, architecture, variant) = (words.next(), words.next(), words.next());
+        os == Some(&own.os)
+            && architecture == Some(&own.architecture)
+            && variant.is_none_or(|variant| own.variant.as_deref() == Some(variant))
     }
 
     /// Write the platform as `os/architecture`, unless it is an attestation.

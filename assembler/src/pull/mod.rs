@@ -15,9 +15,13 @@ mod local;
 mod login;
 mod plain;
 mod progress;
+mod published;
 mod push;
 mod registry;
 mod resolve;
+mod statements;
+mod web;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -27,12 +31,15 @@ use linuxkit_yaml::Reference;
 pub use self::endpoint::{Mirror, MirrorError};
 pub use self::error::{Cause, PullError};
 pub use self::export::{export_docker, export_oci, exportable};
-pub use self::import::import_archive;
-pub use self::live::{live, reachable};
+pub use self::import::{Imported, import_archive};
+pub use self::live::{live, platforms, reachable};
 pub use self::progress::{Progress, Silent};
+pub use self::published::published;
 pub use self::push::push;
 pub use self::registry::{Registries, RegistryOptions};
 pub use self::resolve::{Policy, Resolved, Source, name_of};
+pub use self::web::without_login;
+pub use self::whole::Whole;
 
 use self::blobs::{Wanted, fetch_all};
 use crate::digest::Digest;
@@ -68,6 +75,32 @@ pub fn pull(
     let images =
         images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
     fetch(images, store, registries, jobs, progress)
+}
+
+/// Bring everything that belongs to some images, layouts of which are to be written, into the store.
+///
+/// # Errors
+///
+/// - As [`pull`].
+pub fn pull_whole<'a>(
+    images: impl Iterator<Item = &'a Whole>,
+    store: &Store,
+    registries: &Registries,
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<Pulled, PullError> {
+    let mut wanted: BTreeMap<Digest, Wanted> = BTreeMap::new();
+    for whole in images {
+        for (digest, size) in whole.blobs.iter().filter(|(digest, _)| !store.has(digest)) {
+            let Some(Reference::Registry(name)) = &whole.origin else {
+                let reason = format!("its blob {digest} is not in the store; import the image again");
+                return Err(PullError::Unusable { reference: whole.reference.clone(), reason });
+            };
+            wanted.entry(*digest).or_insert_with(|| Wanted { size: *size, name: name.clone() });
+        }
+    }
+    let (blobs, bytes) = fetch_all(registries, store, &wanted, jobs, progress)?;
+    Ok(Pulled { blobs, bytes })
 }
 
 /// Bring the layers of images that were resolved one by one.

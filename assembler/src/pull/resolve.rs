@@ -11,8 +11,9 @@ use super::error::PullError;
 use super::local;
 use super::progress::Silent;
 use super::registry::Registries;
+use super::whole::Whole;
 use crate::digest::Digest;
-use crate::plan::{Layer, Names};
+use crate::plan::{Image, Layer, Names};
 use crate::platform::Arch;
 use crate::store::{JSON_MAX, Store, StoreError};
 
@@ -110,6 +111,68 @@ impl<'a> Source<'a> {
         Ok(found)
     }
 
+    /// Find what a name leads to, whatever the architecture. Out: its digest, and whom to ask for the rest.
+    ///
+    /// A name that the store does not know, or that is to be asked for anew, is asked for and kept.
+    pub(super) fn top<'r>(
+        &self,
+        reference: &'r Reference,
+        arch: Arch,
+    ) -> Result<(Digest, Option<&'r RegistryReference>), PullError> {
+        let Reference::Registry(name) = reference else {
+            // A local image is copied for the machine it is imported for; the other architecture may be there or not.
+            let other = Arch::ALL.into_iter().find(|other| *other != arch).unwrap_or(arch);
+            let second = self.import(reference, other);
+            return Ok((self.import(reference, arch).or(second)?.top, None));
+        };
+        let text = name_of(reference);
+        let known =
+            if self.policy == Policy::Always && name.digest.is_none() { None } else { self.known(name, &text)? };
+        let ask = (self.policy != Policy::Never).then_some(name);
+        match (known, ask) {
+            (Some(top), _) => Ok((top, ask)),
+            (None, None) => Err(PullError::Offline { reference: text }),
+            (None, Some(_)) => {
+                let bytes = self.registries.manifest(name, wanted_digest(name, &text)?.as_ref())?;
+                let document = Document::parse(&bytes, &text)?;
+                let top = self.store.write_blob(&bytes)?;
+                self.store.tag(&text, descriptor(&top, bytes.len() as u64, &document))?;
+                Ok((top, ask))
+            }
+        }
+    }
+
+    /// Give a document of the store, or fetch it into the store.
+    pub(super) fn any_document(
+        &self,
+        digest: &Digest,
+        text: &str,
+        ask: Option<&RegistryReference>,
+    ) -> Result<Vec<u8>, PullError> {
+        match (self.document(digest, text, ask.is_some())?, ask) {
+            (Some(bytes), _) => Ok(bytes),
+            (None, Some(name)) => {
+                let bytes = self.registries.manifest(name, Some(digest))?;
+                self.store.write_blob(&bytes)?;
+                Ok(bytes)
+            }
+            (None, None) => Err(PullError::Offline { reference: text.to_owned() }),
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.store
+    }
+
+    pub(super) fn registries(&self) -> &Registries {
+        self.registries
+    }
+
+    /// Tell whether a registry may be asked for what the store lacks.
+    pub(super) fn may_ask(&self) -> bool {
+        self.policy != Policy::Never
+    }
+
     /// Bring a local image into the store, under its name.
     fn import(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError> {
         let text = reference.to_string();
@@ -177,15 +240,7 @@ impl<'a> Source<'a> {
     ) -> Result<(Digest, Manifest), PullError> {
         let mut digest = top;
         for _ in 0..3 {
-            let bytes = match (self.document(&digest, text, ask.is_some())?, ask) {
-                (Some(bytes), _) => bytes,
-                (None, Some(name)) => {
-                    let bytes = self.registries.manifest(name, Some(&digest))?;
-                    self.store.write_blob(&bytes)?;
-                    bytes
-                }
-                (None, None) => return Err(PullError::Offline { reference: text.to_owned() }),
-            };
+            let bytes = self.any_document(&digest, text, ask)?;
             match Document::parse(&bytes, text)? {
                 Document::Manifest(manifest) => return Ok((digest, manifest)),
                 Document::Index(entries) => digest = choose_next(&entries, arch, text)?.digest,
@@ -222,6 +277,14 @@ impl<'a> Source<'a> {
 impl Names for Source<'_> {
     fn resolve(&self, reference: &Reference, arch: Arch) -> Result<Resolved, PullError> {
         Source::resolve(self, reference, arch)
+    }
+
+    fn whole(&self, reference: &Reference, arch: Arch, platforms: &[String]) -> Result<Whole, PullError> {
+        Source::whole(self, reference, arch, platforms)
+    }
+
+    fn statements(&self, image: &Image, manifest: &Digest) -> Result<Vec<Digest>, PullError> {
+        Source::statements(self, image, manifest)
     }
 }
 

@@ -97,6 +97,7 @@ pub(crate) fn image(store: &Store, reference: &str, layers: &[Vec<Entry>]) -> Im
     Image {
         reference: reference.to_owned(),
         origin: None,
+        index: Digest::of(reference.as_bytes()),
         config: Digest::of(b"{}"),
         layers: layers.iter().map(|entries| layer(store, &tar(entries), Compression::Gzip)).collect(),
     }
@@ -120,6 +121,7 @@ pub(crate) fn plan(kernel: Option<Image>, images: Vec<Image>) -> Plan {
         kernel: planned,
         images: images.map(|image| (Digest::of(image.reference.as_bytes()), image)).collect(),
         files: Vec::new(),
+        volumes: Vec::new(),
         system: Contract { version: hullkit_init::contract::VERSION, ..Contract::default() },
         users: Vec::new(),
     }

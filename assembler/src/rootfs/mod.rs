@@ -9,6 +9,7 @@
 //!
 //! No file's content is ever in memory: a layer is decompressed once for its index, and once more when its image is packed.
 
+pub mod export;
 pub mod layer;
 pub mod linuxkit;
 pub mod modules;
@@ -23,6 +24,7 @@ mod record;
 mod segment;
 mod system;
 mod users;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -137,6 +139,17 @@ pub enum RootfsError {
         /// Why it needs a name that is text.
         what: &'static str,
     },
+    /// What was attested about an image is no SPDX document.
+    #[error("the statement {digest} about `{image}` is not an SPDX document; --no-sbom builds without")]
+    Statement {
+        /// The image, as the manifest names it.
+        image: String,
+        /// The statement.
+        digest: Digest,
+        /// What the parser said.
+        #[source]
+        cause: serde_json::Error,
+    },
     /// A file that has to be held in memory is too long for that.
     #[error("`{path}` of `{image}` has {size} bytes; {limit} are the limit for what is joined or unpacked")]
     TooLarge {
@@ -224,16 +237,20 @@ pub fn build(
     for segment in packed {
         parts.push(segment?);
     }
+    for volume in &plan.volumes {
+        parts.extend(volumes::layout(volume, store)?.map(told));
+    }
     let contract = users::resolve(plan, store, options.limits)?;
     parts.push(told(system::system(plan, &contract, store)?));
     Ok(Segments { parts, kernel })
 }
 
-/// List the images that some container runs; the kernel's is not among them unless one does.
+/// List the images that some container runs or that are volumes; the kernel's is not among them unless it is such a one.
 fn images(plan: &Plan) -> Vec<(Digest, &Image)> {
     let system = &plan.system;
     let containers = [&system.onboot, &system.services, &system.onshutdown];
-    let lowers: BTreeSet<&str> = containers.into_iter().flatten().map(|container| container.lower.as_str()).collect();
+    let lowers = containers.into_iter().flatten().map(|container| container.lower.as_str());
+    let lowers: BTreeSet<&str> = lowers.chain(system.volumes.iter().map(|volume| volume.lower.as_str())).collect();
     let used = |digest: &Digest| {
         plan.kernel.as_ref().is_none_or(|kernel| kernel.image != *digest)
             || lowers.contains(Plan::image_root(digest).as_str())

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use hullkit_init::contract::Contract;
 
 use super::segment::{Key, Packer, Segment, segment};
-use super::{RootfsError, contract_path, path};
+use super::{RootfsError, contract_path, path, volumes};
 use crate::digest::Digest;
 use crate::format::cpio::layout;
 use crate::format::cpio::write::Attributes;
@@ -63,6 +63,7 @@ pub(crate) fn system(plan: &Plan, contract: &Contract, store: &Store) -> Result<
         let (folder, _) = path::split(contract.as_bytes());
         packer.append(folder, Attributes::directory(plan.epoch), &[])?;
         packer.append(contract.as_bytes(), Attributes::file(plan.epoch), &json)?;
+        volumes::folders(packer, &plan.volumes)?;
         plan.files.iter().try_for_each(|file| write_file(packer, file, plan.epoch, store))
     })
 }

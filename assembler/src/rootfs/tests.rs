@@ -29,6 +29,47 @@ fn kernel_image(store: &Store) -> crate::plan::Image {
 }
 
 #[test]
+fn a_volume_is_its_folders_and_an_oci_layout_of_its_image_or_the_image_itself() {
+    use crate::plan::volumes::{Content, Volume};
+    use crate::pull::Whole;
+    let (_folder, store) = store();
+    let shared = fixture::image(&store, "one:1", &[vec![file("hello", "hi")]]);
+    let kernel = kernel_image(&store);
+    let manifest = br#"{"schemaVersion":2}"#;
+    let (top, layer) = (store.write_blob(manifest).unwrap(), store.write_blob(b"LAYER").unwrap());
+    let whole = Whole {
+        reference: "docker.io/library/x:1".into(),
+        origin: None,
+        media_type: "application/vnd.oci.image.manifest.v1+json".into(),
+        top,
+        blobs: BTreeMap::from([(top, manifest.len() as u64), (layer, 5)]),
+    };
+    let mut plan = fixture::plan(Some(kernel), vec![shared]);
+    let image = Digest::of(b"one:1");
+    let volume = |name: &str, content| Volume { name: name.into(), content, readonly: false };
+    plan.volumes = vec![
+        volume("empty", Content::Empty),
+        volume("files", Content::Image(image)),
+        volume("layout", Content::Layout(whole)),
+    ];
+    plan.system.volumes = plan.volumes.iter().map(Volume::contract).collect();
+    let segments = build(&plan, &store, &fixture::options(b"INIT"), &|_| ()).unwrap();
+    let names: Vec<&str> = segments.parts.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["init", "modules", "one:1", "volume layout", "system"]);
+    let text = listing(&segments);
+    let own = "containers/volumes";
+    for path in ["empty/lower", "empty/tmp", "empty/merged", "files/merged", "layout/tmp", "layout/lower/oci-layout"] {
+        assert!(text.contains(&format!(" {own}/{path}\n")), "{path} in\n{text}");
+    }
+    for digest in [top, layer] {
+        assert!(text.contains(&format!(" {own}/layout/lower/blobs/sha256/{}\n", digest.hex())), "{digest} in\n{text}");
+    }
+    assert!(text.contains(&format!(" images/{}/rootfs/hello\n", image.short())), "{text}");
+    let again = build(&plan, &store, &fixture::options(b"INIT"), &|_| ()).unwrap();
+    assert!(again.parts.iter().all(|part| part.cached));
+}
+
+#[test]
 fn a_plan_becomes_kernel_and_initrd() {
     let (folder, store) = store();
     let one = fixture::image(

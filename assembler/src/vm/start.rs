@@ -182,6 +182,21 @@ impl Vm {
         self.shared.lock().sink_error.take()
     }
 
+    /// Plug a device in while the machine runs. In: what `-device` takes, of words without a comma.
+    ///
+    /// # Errors
+    ///
+    /// QEMU's control socket is closed, or QEMU would not.
+    pub fn plug(&self, device: &str) -> Result<(), VmError> {
+        let mut words = device.split(',');
+        let driver = words.next().unwrap_or_default();
+        let mut arguments = serde_json::json!({ "driver": driver });
+        for (key, value) in words.filter_map(|word| word.split_once('=')) {
+            arguments[key] = value.into();
+        }
+        self.qmp.ask("device_add", arguments).map(drop)
+    }
+
     /// Press the power button.
     ///
     /// # Errors

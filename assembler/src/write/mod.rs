@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::format::cpio::CpioError;
 use crate::format::tar::TarError;
+use crate::format::tree::TreeError;
 use crate::rootfs::RootfsError;
 
 pub use output::{Written, publish};
@@ -48,6 +49,18 @@ pub enum WriteError {
     /// What goes into the output could not be made.
     #[error(transparent)]
     Rootfs(#[from] RootfsError),
+    /// The entries make no file tree.
+    #[error("could not make a file tree of the host")]
+    Tree(#[from] TreeError),
+    /// An image could not hold the tree.
+    #[error("could not write `{path}`")]
+    Image {
+        /// The output.
+        path: PathBuf,
+        /// What did not fit.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A tar could not hold an entry.
     #[error("could not write `{path}`")]
     Tar {

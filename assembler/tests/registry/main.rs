@@ -4,6 +4,8 @@
 //! A tool that is missing fails the test: install `docker-registry`, `skopeo` and `openssl`.
 
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod image;
@@ -12,6 +14,11 @@ mod local;
 #[cfg(test)]
 mod misbehaving;
 #[cfg(test)]
+#[path = "../oci/mod.rs"]
+mod oci;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod web;

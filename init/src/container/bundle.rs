@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::{LinuxBuilder, Spec};
 use rustix::mount::UnmountFlags;
@@ -113,10 +113,34 @@ pub fn cgroup(section: Section, container: &Container) -> String {
     }
 }
 
-/// Make the container's cgroup. libcontainer would, but takes offence if another container makes a parent at the same moment.
+/// Where cgroups are.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Make the container's cgroup, and let it use every controller. libcontainer would, but takes offence if another container
+/// makes a parent at the same moment; and what is there already it does not let use anything.
 pub(super) fn make_cgroup(section: Section, container: &Container) -> Result<(), StartError> {
-    let path = PathBuf::from(format!("/sys/fs/cgroup{}", cgroup(section, container)));
-    fs::create_dir_all(&path).map_err(|cause| StartError::File { path, cause })
+    let wanted = cgroup(section, container);
+    let mut path = PathBuf::from(CGROUPS);
+    let controllers = fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
+    let mut parts = Path::new(&wanted).components().filter(|part| !matches!(part, Component::RootDir)).peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(name) = part else {
+            let cause = io::Error::new(io::ErrorKind::InvalidInput, "a cgroup's path does not climb");
+            return Err(StartError::File { path: PathBuf::from(wanted), cause });
+        };
+        path.push(name);
+        match fs::create_dir(&path) {
+            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(StartError::File { path, cause }),
+            _ => {}
+        }
+        if parts.peek().is_some() {
+            for name in controllers.split_ascii_whitespace() {
+                // One that is refused is missed by whoever sets a limit with it, and says so.
+                let _ = fs::write(path.join("cgroup.subtree_control"), format!("+{name}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn default_cgroup(section: Section, name: &str) -> String {
@@ -130,5 +154,26 @@ fn with_cgroup(spec: &Spec, section: Section, name: &str) -> Spec {
     if linux.cgroups_path().is_none() {
         linux.set_cgroups_path(Some(PathBuf::from(default_cgroup(section, name))));
     }
+    // runc takes `rshared` for `shared`, and so on: a root's propagation reaches all that is below it anyway.
+    let plain = linux.rootfs_propagation().as_deref().and_then(|word| word.strip_prefix('r')).map(str::to_owned);
+    if plain.is_some() {
+        linux.set_rootfs_propagation(plain);
+    }
     spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_gets_a_cgroup_and_a_word_for_propagation_that_libcontainer_knows() {
+        for (own, want) in [("rshared", "shared"), ("shared", "shared"), ("rslave", "slave"), ("private", "private")] {
+            let text = format!(r#"{{"ociVersion":"1.2.1","linux":{{"rootfsPropagation":"{own}"}}}}"#);
+            let spec = with_cgroup(&serde_json::from_str(&text).unwrap(), Section::Onboot, "a");
+            let linux = spec.linux().clone().unwrap();
+            assert_eq!(linux.rootfs_propagation().as_deref(), Some(want));
+            assert_eq!(linux.cgroups_path().as_deref(), Some(Path::new("/hullkit/onboot/a")));
+        }
+    }
 }

@@ -6,9 +6,16 @@
 //! waits for, because those are the helper's children.
 
 mod bundle;
+mod devices;
+mod identity;
+mod interfaces;
 mod options;
+mod points;
+mod program;
+mod propagation;
 mod rootfs;
 mod runtime;
+mod why;
 mod xattrs;
 
 use std::io;
@@ -18,6 +25,7 @@ use std::path::PathBuf;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{Bundle, cgroup};
@@ -70,12 +78,32 @@ pub enum StartError {
     /// A profile that nobody would apply is worse than none.
     #[error("the container asks for a seccomp profile, which this init cannot apply; remove `linux.seccomp`")]
     Seccomp,
-    /// Interfaces are not moved into containers.
-    #[error("the container asks for the network interface `{name}`, which this init cannot create or move")]
+    /// A network interface could not be created, or moved into the container.
+    #[error("could not {action} the network interface `{name}`")]
     Interface {
+        /// What was tried.
+        action: &'static str,
         /// Name inside the container.
         name: String,
+        /// What is missing, or the kernel's error.
+        #[source]
+        cause: io::Error,
     },
+    /// A read-only image lacks what is to be mounted over.
+    #[error(
+        "the image has no `{path}` to mount on, and `readonly: true` leaves no room to make one: add it to the image, or set \
+         `readonly: false`"
+    )]
+    NoMountPoint {
+        /// Path inside the container.
+        path: PathBuf,
+    },
+    /// User namespaces need to know who is who.
+    #[error("the container asks for a user namespace of its own, but not for both `uidMappings` and `gidMappings`")]
+    NoMappings,
+    /// The program that decides over devices was refused.
+    #[error("could not restrict the container's devices")]
+    Devices(#[source] io::Error),
     /// A file or directory of the container could not be made.
     #[error("could not prepare `{path}`")]
     File {
@@ -112,8 +140,14 @@ pub enum StartError {
     #[error("could not write the container's configuration")]
     Spec(#[source] serde_json::Error),
     /// libcontainer refused.
-    #[error("could not create the container")]
-    Create(#[source] Box<LibcontainerError>),
+    #[error("could not create the container{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    Create {
+        /// What it logged first while it failed, if that says more than what it told.
+        said: Option<String>,
+        /// What it told, if nothing says more.
+        #[source]
+        cause: Option<Box<LibcontainerError>>,
+    },
     /// The process was created and could not be let go.
     #[error("could not start the container's process")]
     Go(#[source] Box<LibcontainerError>),
@@ -143,24 +177,36 @@ pub fn helper(section: Section, container: &Container, report: &OwnedFd, broken:
 /// Create and start a container.
 fn start(section: Section, container: &Container) -> Result<u32, StartError> {
     refuse(container)?;
+    let log = why::Log::collect();
     let bundle = Bundle::new(section, &container.name)?;
+    runtime::release_namespaces(&container.runtime.bind_ns);
     if !bundle.is_prepared() {
         bundle.clear()?;
         rootfs::mount(&bundle, container)?;
         runtime::prepare(&bundle, &container.runtime)?;
+        points::check(&bundle, container)?;
         bundle.write_spec(&container.spec)?;
     }
     bundle.forget_state()?;
     bundle::make_cgroup(section, container)?;
+    devices::restrict(section, container)?;
+    let refused = |cause: LibcontainerError| {
+        let said = log.as_ref().and_then(why::Log::first).filter(|said| !chain(&cause).contains(said.as_str()));
+        let cause = said.is_none().then(|| Box::new(cause));
+        StartError::Create { said, cause }
+    };
     let mut created = ContainerBuilder::new(bundle.id(), SyscallType::default())
         .with_root_path(bundle::STATE)
-        .map_err(|cause| StartError::Create(Box::new(cause)))?
+        .map_err(refused)?
+        .with_executor(program::Program)
         .as_init(bundle.path())
         .with_systemd(false)
         .with_detach(true)
         .build()
-        .map_err(|cause| StartError::Create(Box::new(cause)))?;
+        .map_err(refused)?;
     let pid = created.pid().and_then(|pid| u32::try_from(pid.as_raw()).ok()).ok_or(StartError::NoProcess)?;
+    propagation::apply(pid, &container.spec)?;
+    interfaces::attach(pid, &container.runtime.interfaces, is_new(&container.spec, LinuxNamespaceType::Network))?;
     runtime::bind_namespaces(pid, &container.runtime.bind_ns)?;
     created.start().map_err(|cause| StartError::Go(Box::new(cause)))?;
     Ok(pid)
@@ -172,9 +218,26 @@ fn refuse(container: &Container) -> Result<(), StartError> {
     if linux.is_some_and(|linux| linux.seccomp().is_some()) {
         return Err(StartError::Seccomp);
     }
-    match container.runtime.interfaces.first() {
-        Some(interface) => Err(StartError::Interface { name: interface.name.clone() }),
-        None => Ok(()),
+    if is_new(&container.spec, LinuxNamespaceType::User) && identity::Shift::of(&container.spec).is_none() {
+        return Err(StartError::NoMappings);
+    }
+    Ok(())
+}
+
+/// Tell whether a container gets a namespace of this kind of its own, rather than the host's or one that is there already.
+fn is_new(spec: &Spec, kind: LinuxNamespaceType) -> bool {
+    let linux = spec.linux().as_ref();
+    let mut all = linux.and_then(|linux| linux.namespaces().as_ref()).into_iter().flatten();
+    all.any(|one| one.typ() == kind && one.path().is_none())
+}
+
+/// As whom the container's first process runs, in the host's numbers: user, then group.
+#[must_use]
+pub fn owner(container: &Container) -> (u32, u32) {
+    let user = container.spec.process().as_ref().map(|process| process.user().clone()).unwrap_or_default();
+    match identity::Shift::of(&container.spec).filter(|_| is_new(&container.spec, LinuxNamespaceType::User)) {
+        Some(shift) => (shift.user(user.uid()).unwrap_or(0), shift.group(user.gid()).unwrap_or(0)),
+        None => (user.uid(), user.gid()),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::mount::MountFlags;
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 use super::bundle::Bundle;
 use super::{StartError, options};
@@ -29,6 +30,17 @@ pub(super) fn prepare(bundle: &Bundle, runtime: &Runtime) -> Result<(), StartErr
     Ok(())
 }
 
+/// `NSFS_MAGIC` of linux/magic.h: the file system whose files are namespaces.
+const NSFS: i64 = 0x6e73_6673;
+
+/// Let go of the namespaces that an earlier start has bound, so that theirs do not outlive the container that comes now.
+pub(super) fn release_namespaces(wanted: &BTreeMap<String, String>) {
+    for path in wanted.values() {
+        let is_namespace = || rustix::fs::statfs(path.as_str()).is_ok_and(|found| found.f_type == NSFS);
+        while is_namespace() && rustix::mount::unmount(path.as_str(), UnmountFlags::DETACH).is_ok() {}
+    }
+}
+
 /// Bind the container's namespaces where the contract says, so that they can be joined, and outlive it.
 pub(super) fn bind_namespaces(pid: u32, wanted: &BTreeMap<String, String>) -> Result<(), StartError> {
     for (namespace, path) in wanted {
@@ -39,7 +51,15 @@ pub(super) fn bind_namespaces(pid: u32, wanted: &BTreeMap<String, String>) -> Re
         }
         fs::write(&target, b"").map_err(file)?;
         let source = format!("/proc/{pid}/ns/{namespace}");
-        rustix::mount::mount_bind(&source, &target).map_err(|cause| StartError::Mount {
+        let bound = match rustix::mount::mount_bind(&source, &target) {
+            // A mount namespace cannot be bound where others would get to see the mount: give the file a mount of its own,
+            // which nobody shares.
+            Err(Errno::INVAL) => rustix::mount::mount_bind(&target, &target)
+                .and_then(|()| rustix::mount::mount_change(&target, MountPropagationFlags::PRIVATE))
+                .and_then(|()| rustix::mount::mount_bind(&source, &target)),
+            other => other,
+        };
+        bound.map_err(|cause| StartError::Mount {
             what: format!("`{source}`"),
             target: target.clone(),
             cause: cause.into(),

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use linuxkit_yaml::{from_yaml, merge, parse, parse_label, print};
+use linuxkit_yaml::{LintOptions, from_yaml, lint, merge, parse, parse_label, print};
 
 fuzz_target!(|bytes: &[u8]| {
     match parse(bytes, "fuzz") {
@@ -11,6 +11,11 @@ fuzz_target!(|bytes: &[u8]| {
             let text = print(&manifest);
             let again = parse(&text, "print").unwrap_or_else(|error| panic!("{error}\n{text}"));
             assert_eq!(manifest, again, "{text}");
+            for (portable, replace_init) in [(false, false), (true, true)] {
+                let _ = lint(&manifest, LintOptions { portable, replace_init });
+            }
+            let full = manifest.clone().with_defaults();
+            assert_eq!(full.clone().with_defaults(), full, "{text}");
             let _ = merge([manifest, again]);
         }
         Err(error) => {

@@ -71,6 +71,9 @@ impl<W: Write> Writer<W> {
 
     fn block(&mut self, header: &mut Header) -> Result<(), TarError> {
         header.set_cksum();
+        // POSIX allows both ends of the field; Go's, and the oldest, is six digits, a NUL and a space.
+        let sum = header.cksum().unwrap_or_default();
+        put(&mut header.as_old_mut().cksum, format!("{sum:06o}\0 ").as_bytes());
         Ok(self.out.write_all(header.as_bytes())?)
     }
 
@@ -97,8 +100,10 @@ fn header(member: &Member) -> Header {
     put(&mut header.as_old_mut().name, &ascii(&member.path));
     put(&mut header.as_old_mut().linkname, &ascii(&member.link));
     header.set_mode(member.mode);
-    header.set_uid(u64::from(member.uid).min(SMALL_MAX));
-    header.set_gid(u64::from(member.gid).min(SMALL_MAX));
+    // What does not fit is 0, and stands in a record.
+    let small = |number: u32| Some(u64::from(number)).filter(|number| *number <= SMALL_MAX).unwrap_or(0);
+    header.set_uid(small(member.uid));
+    header.set_gid(small(member.gid));
     header.set_mtime(u64::try_from(member.mtime).unwrap_or(0).min(LARGE_MAX));
     header.set_size(if member.size > LARGE_MAX { 0 } else { member.size });
     if let Some(ustar) = header.as_ustar_mut() {
@@ -115,19 +120,24 @@ fn ascii(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(u8::is_ascii).collect()
 }
 
-/// Copy what fits; a pax record has the rest.
+/// Copy what fits; a pax record has the rest. What is cut must not end in a slash, which would look like a directory's.
 fn put(field: &mut [u8], text: &[u8]) {
     for (slot, byte) in field.iter_mut().zip(text) {
         *slot = *byte;
+    }
+    if text.len() > field.len()
+        && let Some(slot) = field.iter().rposition(|byte| *byte != b'/').and_then(|last| field.get_mut(last + 1))
+    {
+        *slot = 0;
     }
 }
 
 /// Name the header that goes before a member's, as POSIX suggests: `DIRECTORY/PaxHeaders.0/NAME`.
 fn extended_name(path: &[u8]) -> Vec<u8> {
-    let path = path.strip_suffix(b"/").unwrap_or(path);
     let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     let (folder, name) = path.split_at(start);
-    [folder, b"PaxHeaders.0/", name].concat()
+    let parts = folder.split(|byte| *byte == b'/').chain([&b"PaxHeaders.0"[..], name]);
+    parts.filter(|part| !matches!(*part, b"" | b".")).collect::<Vec<_>>().join(&b'/')
 }
 
 /// Say in records what a header cannot, sorted by key.

@@ -20,10 +20,10 @@ use linuxkit_yaml::{Manifest, ManifestError, Section, Volume};
 use serde::{Deserialize, Serialize};
 
 use super::spec::{self, json};
-use super::{Found, Image, Kernel, Layout, Names, Options, PlanError, container, find, ids};
+use super::{Found, Image, Kernel, Layout, Names, Options, PlanError, container, find, ids, volumes};
 use crate::digest::Digest;
 use crate::platform::Arch;
-use crate::pull::name_of;
+use crate::pull::{Whole, name_of};
 use crate::store::Store;
 
 /// What a manifest means today in LinuxKit's layout. Equal plans give equal bytes.
@@ -37,6 +37,8 @@ pub struct LinuxkitPlan {
     pub epoch: u32,
     /// Every image by the digest of its manifest for this architecture.
     pub images: BTreeMap<Digest, Image>,
+    /// SPDX documents, as blobs in the store, by the image they are about; empty if no bill of materials is wanted.
+    pub statements: BTreeMap<Digest, Vec<Digest>>,
     /// What is written, in order.
     pub steps: Vec<Step>,
 }
@@ -84,12 +86,8 @@ pub enum What {
         folder: String,
         /// The image's name, which the layout's index gives it.
         name: String,
-        /// Its blobs in the order in which they are written.
-        blobs: Vec<(Digest, u64)>,
-        /// Type of what the name leads to.
-        media_type: String,
-        /// What the name leads to, and its length in bytes.
-        top: (Digest, u64),
+        /// The image with all that belongs to it.
+        image: Whole,
     },
     /// One entry of our own making.
     Entry(Entry),
@@ -134,6 +132,16 @@ pub enum EntryContent {
     Blob(Digest, u64),
 }
 
+impl LinuxkitPlan {
+    /// List the images of which layouts are written.
+    pub fn layouts(&self) -> impl Iterator<Item = &Whole> {
+        self.steps.iter().filter_map(|step| match &step.what {
+            What::Layout { image, .. } => Some(image),
+            _ => None,
+        })
+    }
+}
+
 impl Entry {
     fn directory(path: impl Into<String>) -> Self {
         Self { path: path.into(), content: EntryContent::Directory, mode: 0o755, uid: 0, gid: 0 }
@@ -165,13 +173,23 @@ pub fn plan(
     }
     planner.containers()?;
     let steps = planner.steps.into_iter().chain(files::plan(manifest, &ids, store, &options.places)?).collect();
-    Ok(LinuxkitPlan {
-        version: super::VERSION,
-        arch: options.arch,
-        epoch: options.epoch,
-        images: super::images(&found),
-        steps,
-    })
+    let images = super::images(&found);
+    let statements = if options.sbom { statements(&images, names)? } else { BTreeMap::new() };
+    Ok(LinuxkitPlan { version: super::VERSION, arch: options.arch, epoch: options.epoch, images, statements, steps })
+}
+
+/// Find the SPDX documents of every image that has any.
+fn statements(images: &BTreeMap<Digest, Image>, names: &dyn Names) -> Result<BTreeMap<Digest, Vec<Digest>>, PlanError> {
+    let mut statements = BTreeMap::new();
+    for (digest, image) in images {
+        let found = names
+            .statements(image, digest)
+            .map_err(|cause| PlanError::Sbom { reference: image.reference.clone(), cause: Box::new(cause) })?;
+        if !found.is_empty() {
+            statements.insert(*digest, found);
+        }
+    }
+    Ok(statements)
 }
 
 /// The steps while they are being listed.
@@ -218,14 +236,17 @@ impl Planner<'_> {
         let origin = Origin { source, location: format!("volume[{index}]") };
         let folder = format!("{base}/lower/");
         self.folders(&folder, &origin);
-        let oci = volume.format.as_ref().is_some_and(|format| format.value == linuxkit_yaml::VolumeFormat::Oci);
         if let Some(image) = &volume.image {
-            let what = if oci {
-                layout(self.manifest, volume, image, folder, names, options)?
-            } else {
-                let Some(found) = self.found.get(&name_of(image)) else { return Ok(()) };
-                let image = found.resolved.digest;
-                What::Image { image, folder, resolver: Resolver::Link, packages: false }
+            let what = match volumes::flattened(volume) {
+                None => {
+                    let image = volumes::layout(volume, image, names, options.arch)?;
+                    What::Layout { folder, name: origin.source.clone(), image }
+                }
+                Some(image) => {
+                    let Some(found) = self.found.get(&name_of(image)) else { return Ok(()) };
+                    let image = found.resolved.digest;
+                    What::Image { image, folder, resolver: Resolver::Link, packages: false }
+                }
             };
             self.push(&origin, what);
         }
@@ -316,6 +337,7 @@ fn root_mounts(bundle: &str, root: &str, readonly: bool) -> Vec<spec::Mount> {
         kind: kind.to_owned(),
         source: source.to_owned(),
         options,
+        ..spec::Mount::default()
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     if readonly {
@@ -331,16 +353,4 @@ fn root_mounts(bundle: &str, root: &str, readonly: bool) -> Vec<spec::Mount> {
         mount("", "", "tmp", words(&["remount", "private"])),
         mount("overlay", "overlay", "rootfs", overlay),
     ]
-}
-
-/// Say which blobs an image layout holds.
-fn layout(
-    manifest: &Manifest,
-    volume: &Volume,
-    _image: &linuxkit_yaml::Reference,
-    _folder: String,
-    _names: &dyn Names,
-    _options: &Options,
-) -> Result<What, PlanError> {
-    Err(PlanError::manifest(manifest.diagnose(&volume.name.at, "not yet")))
 }

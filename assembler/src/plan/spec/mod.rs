@@ -94,7 +94,8 @@ pub struct Root {
 }
 
 /// One mount in the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// Where.
     pub destination: String,
@@ -107,6 +108,12 @@ pub struct Mount {
     /// fstab words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// How the owners of its files look in the container.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// The same of their groups.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
 }
 
 /// What only Linux has.

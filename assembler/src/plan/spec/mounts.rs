@@ -40,7 +40,13 @@ impl Mounts {
         for (destination, kind, source, options, readonly) in rows {
             let mut options = words(options);
             options.extend(readonly.then(|| "ro".to_owned()));
-            mounts.put(Mount { destination: destination.into(), kind: kind.into(), source: source.into(), options });
+            mounts.put(Mount {
+                destination: destination.into(),
+                kind: kind.into(),
+                source: source.into(),
+                options,
+                ..Mount::default()
+            });
         }
         mounts
     }
@@ -67,7 +73,13 @@ impl Mounts {
             [destination, options] => (destination, words(options)),
             _ => return Err(MountError::Tmpfs(text.to_owned())),
         };
-        self.put(Mount { destination: destination.into(), kind: "tmpfs".into(), source: "tmpfs".into(), options });
+        self.put(Mount {
+            destination: destination.into(),
+            kind: "tmpfs".into(),
+            source: "tmpfs".into(),
+            options,
+            ..Mount::default()
+        });
         Ok(())
     }
 
@@ -83,7 +95,13 @@ impl Mounts {
             [source, destination, options] => (source, destination, words(&format!("{options},rbind"))),
             _ => return Err(MountError::Bind(text.to_owned())),
         };
-        self.put(Mount { destination: destination.into(), kind: "bind".into(), source: source.into(), options });
+        self.put(Mount {
+            destination: destination.into(),
+            kind: "bind".into(),
+            source: source.into(),
+            options,
+            ..Mount::default()
+        });
         Ok(())
     }
 
@@ -134,7 +152,7 @@ mod tests {
     use super::*;
 
     fn mount(kind: &str, source: &str, destination: &str) -> Mount {
-        Mount { destination: destination.into(), kind: kind.into(), source: source.into(), options: Vec::new() }
+        Mount { destination: destination.into(), kind: kind.into(), source: source.into(), ..Mount::default() }
     }
 
     #[test]

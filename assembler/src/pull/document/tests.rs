@@ -96,3 +96,20 @@ fn digests_that_are_none_are_refused_before_anything_is_opened() {
     let many = vec![entry(""); LAYERS_MAX + 1];
     parsed(&json!({"schemaVersion": 2, "config": entry(""), "layers": many})).unwrap_err();
 }
+
+#[test]
+fn an_entry_is_for_its_platform_and_for_that_without_the_variant() {
+    let entry = |platform: &str| {
+        let text = format!(r#"{{"digest":"sha256:{}","size":1,"platform":{platform}}}"#, "0".repeat(64));
+        serde_json::from_str::<Entry>(&text).unwrap()
+    };
+    let arm = entry(r#"{"os":"linux","architecture":"arm","variant":"v7"}"#);
+    let attestation = entry(r#"{"os":"unknown","architecture":"unknown"}"#);
+    let nameless = entry("null");
+    for (platform, want) in
+        [("linux/arm/v7", true), ("linux/arm", true), ("linux/arm/v6", false), ("linux/arm64", false)]
+    {
+        assert_eq!(arm.is_for(platform), want, "{platform}");
+        assert!(!attestation.is_for(platform) && !nameless.is_for(platform));
+    }
+}

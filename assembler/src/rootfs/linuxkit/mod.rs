@@ -8,17 +8,21 @@
 
 mod flatten;
 mod kernel;
+mod layout;
+mod sbom;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use super::{RootfsError, layer, parallel};
+use super::{RootfsError, layer, parallel, path};
 use crate::digest::Digest;
 use crate::format::tar::read::Limits;
 use crate::format::tar::{Kind, Member};
 use crate::plan::linuxkit::{Entry, EntryContent, LinuxkitPlan, Origin, Resolver, Step, What};
 use crate::plan::{Image, Layer};
 use crate::store::Store;
+
+pub use sbom::bill;
 
 /// Name of Alpine's database of installed packages.
 const PACKAGES: &[u8] = b"lib/apk/db/installed";
@@ -70,7 +74,7 @@ pub fn write<S: Sink>(plan: &LinuxkitPlan, store: &Store, options: &Options, sin
                 stream.flattened(image, folder, *resolver, collected)?;
             }
             What::Packages => stream.packages(&packages)?,
-            What::Layout { .. } => {}
+            What::Layout { folder, name, image } => stream.layout(folder, name, image)?,
             What::Entry(entry) => stream.entry(entry)?,
         }
     }
@@ -303,6 +307,3 @@ const ADDED: [Added; 9] = [
 const fn directory(path: &'static str) -> Added {
     Added { path, kind: Kind::Directory, mode: 0o755, link: "" }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,19 +8,18 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use flate2::{Compression, GzBuilder};
+use flate2::Compression;
 
+use super::boot::Boot;
 use super::{Host, Sink, WriteError};
 use crate::format::cpio::layout;
 use crate::format::cpio::write::{Attributes, Writer};
+use crate::format::gzip;
 use crate::format::tar::{Kind, Member, write as tar};
 use crate::rootfs::{RootfsError, path};
 use crate::store::Temporary;
 use crate::write::io_error;
 use crate::write::output::{Output, Piece};
-
-/// Folder whose files are for the boot loader.
-const BOOT: &[u8] = b"boot/";
 
 /// Length to which LinuxKit pads an archive, in bytes.
 const BLOCK: usize = 512;
@@ -30,17 +29,6 @@ const BUFFER: usize = 256 << 10;
 
 /// How hard the initrd is compressed: LinuxKit's default.
 const LEVEL: Compression = Compression::new(6);
-
-/// Longest file of `boot` that is taken, in bytes: they are held in memory.
-const BOOT_MAX: u64 = 1 << 30;
-
-/// What the boot loader gets beside the initrd.
-#[derive(Debug, Default)]
-struct Boot {
-    kernel: Vec<u8>,
-    cmdline: Vec<u8>,
-    ucode: Vec<u8>,
-}
 
 /// Make `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`; one that would be empty is left out, as LinuxKit does.
 ///
@@ -52,13 +40,8 @@ pub fn outputs(host: &Host<'_>, dir: &Path, name: &str) -> Result<Vec<Output>, W
     // Unlike LinuxKit, padded: the kernel looks for the next archive at multiples of four.
     let padding = &[0; 3][..layout::padding(boot.ucode.len() as u64)];
     let image = [Piece::Bytes(&boot.ucode), Piece::Bytes(padding), Piece::File(archive.path())];
-    let place = |suffix: &str| dir.join(format!("{name}-{suffix}"));
-    let mut outputs = vec![Output::join(&place("initrd.img"), &image)?];
-    for (suffix, bytes) in [("kernel", &boot.kernel), ("cmdline", &boot.cmdline)] {
-        if !bytes.is_empty() {
-            outputs.push(Output::join(&place(suffix), &[Piece::Bytes(bytes)])?);
-        }
-    }
+    let mut outputs = boot.outputs(dir, name)?;
+    outputs.push(Output::join(&dir.join(format!("{name}-initrd.img")), &image)?);
     Ok(outputs)
 }
 
@@ -100,8 +83,7 @@ fn fill(host: &Host<'_>) -> Result<(Boot, Temporary), WriteError> {
 
 /// Write the archive, compressed, into `out`, which `path` names.
 fn compress(host: &Host<'_>, out: impl Write, path: &Path) -> Result<Boot, WriteError> {
-    // No name, no time: equal archives give equal bytes.
-    let gzip = GzBuilder::new().operating_system(255).write(out, LEVEL);
+    let gzip = gzip::Writer::new(out, LEVEL, host.options.jobs);
     let mut initrd = Initrd { archive: Writer::new(Padded::new(gzip)).like_linuxkit(), boot: Boot::default() };
     host.fill(&mut initrd)?;
     let Initrd { archive, boot } = initrd;
@@ -121,20 +103,7 @@ impl<W: Write> Sink for Initrd<W> {
     type Error = WriteError;
 
     fn append(&mut self, member: &Member, data: &mut dyn Read) -> Result<(), WriteError> {
-        let kept = match member.path.as_slice() {
-            b"boot/kernel" => &mut self.boot.kernel,
-            b"boot/cmdline" => &mut self.boot.cmdline,
-            b"boot/ucode.cpio" => &mut self.boot.ucode,
-            path if path.starts_with(BOOT) => return Ok(()),
-            _ => return self.entry(member, data),
-        };
-        let path = Path::new("boot");
-        if member.size > BOOT_MAX {
-            let cause = io::Error::other("the file is too large for a boot loader");
-            return Err(WriteError::Io { action: "hold", path: path.to_owned(), cause });
-        }
-        kept.clear();
-        data.read_to_end(kept).map(drop).map_err(io_error("read", path))
+        if self.boot.take(member, data)? { Ok(()) } else { self.entry(member, data) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! LinuxKit's formats of a host that LinuxKit's init runs: each is a [`Sink`] that the stream of entries fills.
 
+mod boot;
+pub mod filesystem;
 pub mod initrd;
 pub mod tar;
 

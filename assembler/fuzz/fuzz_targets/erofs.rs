@@ -1,0 +1,9 @@
+//! An image of any bytes.
+#![no_main]
+
+use hullkit::format::erofs::dump::dump;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = dump(&bytes.to_vec());
+});

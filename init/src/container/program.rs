@@ -1,0 +1,116 @@
+//! The last step of a container's start: becoming its program.
+//!
+//! libcontainer's own way refuses a container without `PATH`, even if its program is named by a whole path, as LinuxKit's
+//! images do; and what goes wrong in the very last moment is said to nobody.
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use libcontainer::workload::default::DefaultExecutor;
+use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
+use oci_spec::runtime::Spec;
+
+/// Where a program without a path is looked for if the container has no `PATH`: execvp(3).
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Becomes the program of a container.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Program;
+
+impl Executor for Program {
+    fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
+        let done = DefaultExecutor {}.exec(spec);
+        if done.is_err() {
+            // By now the container counts as started: its own output is where its end is looked into.
+            let (program, cause) = (name(spec).unwrap_or_default(), io::Error::last_os_error());
+            let _ = writeln!(io::stderr(), "hullkit: could not run `{program}`: {cause}");
+        }
+        done
+    }
+
+    fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
+        let wrong = |text: String| Err(ExecutorValidationError::ArgValidationError(text));
+        let Some(program) = name(spec).filter(|program| !program.is_empty()) else {
+            return wrong("it has no command".to_owned());
+        };
+        match find(&program, &path(spec)) {
+            Found::Program => Ok(()),
+            Found::NotExecutable => {
+                wrong(format!("`{program}` is in the image, but is no program: it lacks the mode to be run"))
+            }
+            Found::Nothing if program.contains('/') => wrong(format!("the image has no `{program}`")),
+            Found::Nothing => wrong(format!("the image has no `{program}` in `{}`", path(spec))),
+        }
+    }
+}
+
+fn name(spec: &Spec) -> Option<String> {
+    spec.process().as_ref()?.args().as_ref()?.first().cloned()
+}
+
+fn path(spec: &Spec) -> String {
+    let env = spec.process().as_ref().and_then(|process| process.env().as_ref()).into_iter().flatten();
+    let own = env.filter_map(|variable| variable.strip_prefix("PATH=")).next_back();
+    own.unwrap_or(DEFAULT_PATH).to_owned()
+}
+
+/// What was found where a program should be.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Program,
+    NotExecutable,
+    Nothing,
+}
+
+fn find(program: &str, path: &str) -> Found {
+    let look = |place: &Path| match std::fs::metadata(place) {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Found::Program,
+        Ok(_) => Found::NotExecutable,
+        Err(_) => Found::Nothing,
+    };
+    if program.contains('/') {
+        return look(Path::new(program));
+    }
+    let found = path.split(':').map(|folder| look(&Path::new(folder).join(program)));
+    found.fold(Found::Nothing, |best, next| match (best, next) {
+        (Found::Program, _) | (_, Found::Program) => Found::Program,
+        (Found::NotExecutable, _) | (_, Found::NotExecutable) => Found::NotExecutable,
+        _ => Found::Nothing,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_by_its_path_or_in_the_search_path() {
+        let cases = [
+            ("/bin/sh", "", Found::Program),
+            ("sh", "/nowhere:/bin", Found::Program),
+            ("sh", "/nowhere", Found::Nothing),
+            ("/etc/passwd", "", Found::NotExecutable),
+            ("passwd", "/etc:/nowhere", Found::NotExecutable),
+            ("/bin", "", Found::NotExecutable),
+            ("/not/there", "/bin", Found::Nothing),
+        ];
+        for (program, path, want) in cases {
+            assert_eq!(find(program, path), want, "{program} in {path}");
+        }
+    }
+
+    #[test]
+    fn a_container_without_path_may_name_its_program_by_a_whole_one() {
+        let spec = |env: &str, program: &str| {
+            let text = format!(
+                r#"{{"ociVersion":"1.2.1","process":{{"cwd":"/","user":{{"uid":0,"gid":0}},"args":["{program}"],"env":[{env}]}}}}"#
+            );
+            serde_json::from_str::<Spec>(&text).unwrap()
+        };
+        Program.validate(&spec("", "/bin/sh")).unwrap();
+        Program.validate(&spec("", "sh")).unwrap();
+        let error = Program.validate(&spec(r#""PATH=/nowhere""#, "sh")).unwrap_err().to_string();
+        assert_eq!(error, "the image has no `sh` in `/nowhere`");
+    }
+}
