@@ -1,0 +1,27 @@
+//! The merged manifest, written into the host itself, in the bytes of LinuxKit's own encoders.
+//!
+//! LinuxKit marshals its own structs (commit 3bf33c3a, `moby/config.go`, and the OCI runtime specification's
+//! `config.go`), so the order of the keys, which ones are left out, and how they are spelt follow those structs. JSON and
+//! YAML differ in all three. What LinuxKit does not know follows what it does, and only if the manifest has it.
+
+mod model;
+mod resolve;
+mod yaml;
+
+use linuxkit_yaml::{Manifest, Metadata};
+
+use crate::plan::PlanError;
+use crate::plan::spec::json;
+
+/// Write a manifest as `files: metadata:` asks for it.
+///
+/// # Errors
+///
+/// - [`PlanError::Json`].
+pub(super) fn print(manifest: &Manifest, form: Metadata) -> Result<Vec<u8>, PlanError> {
+    let tree = model::tree(manifest, form).map_err(PlanError::Json)?;
+    match form {
+        Metadata::Yaml => Ok(yaml::to_string(&tree).into_bytes()),
+        Metadata::Json => json::to_string(&tree).map(String::into_bytes).map_err(PlanError::Json),
+    }
+}
