@@ -82,7 +82,7 @@ files: [{path: etc/motd, contents: hello}]
     fn a_dry_run_and_a_failed_build_leave_no_file() {
         let place = place();
         let printed = succeed(&place, &["build", "--dry-run", "--format", "tar", "host.yml"]);
-        let again = linuxkit_yaml::parse(&String::from_utf8(printed).unwrap(), "again.yml").unwrap();
+        let again = linuxkit_yaml::parse(String::from_utf8(printed).unwrap(), "again.yml").unwrap();
         assert_eq!(again, linuxkit_yaml::parse(MANIFEST, "host.yml").unwrap());
         fs::remove_file(place.path().join("kernel/kernel.tar")).unwrap();
         assert!(fail(&place, &["build", "--format", "tar,kernel+initrd", "host.yml"]).contains("kernel.tar"));
@@ -121,6 +121,49 @@ files: [{path: etc/motd, contents: hello}]
         assert_eq!(names(&["build", "-o", "-", "host.yml"]).last().unwrap(), "sbom.spdx.json");
         assert_eq!(names(&["build", "-o", "-", "--sbom-output", "a/b", "host.yml"]).last().unwrap(), "a/b");
         assert_eq!(names(&["build", "-o", "-", "--no-sbom", "host.yml"]).last().unwrap(), "etc/motd");
+    }
+
+    /// Paths, and what files hold, below a folder.
+    fn walk(root: &Path, folder: &Path, found: &mut Vec<(String, Option<Vec<u8>>)>) {
+        #[expect(clippy::disallowed_methods, reason = "sorted by who asks")]
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = fs::symlink_metadata(&path).unwrap();
+            let content = kind.is_file().then(|| fs::read(&path).unwrap());
+            found.push((path.strip_prefix(root).unwrap().display().to_string(), content));
+            if kind.is_dir() {
+                walk(root, &path, found);
+            }
+        }
+    }
+
+    #[test]
+    fn images_of_the_tree_hold_what_the_tar_holds() {
+        let place = place();
+        succeed(&place, &["build", "-f", "tar,kernel+initrd,kernel+squashfs,kernel+erofs,kernel+iso", "host.yml"]);
+        let names = ["cmdline", "erofs.img", "initrd.img", "kernel", "squashfs.img"].map(|end| format!("host-{end}"));
+        assert_eq!(made(&place), [&names[..], &["host.iso".to_owned(), "host.tar".to_owned()]].concat());
+        let cases = [
+            ("tar", "tar", "tar -xf ../../host.tar --exclude=boot/*"),
+            ("squashfs", "unsquashfs", "unsquashfs -no-xattrs -f -d . ../../host-squashfs.img"),
+            ("erofs", "fsck.erofs", "fsck.erofs --extract=. --overwrite --no-preserve ../../host-erofs.img"),
+            ("iso", "bsdtar", "bsdtar -xf ../../host.iso"),
+        ];
+        let trees = cases.map(|(folder, program, line)| {
+            let folder = place.path().join("home").join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            let output = Command::new("sh").args(["-c", line]).current_dir(&folder).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{program} (see `make deps-test`): {said}");
+            let mut found = Vec::new();
+            walk(&folder, &folder, &mut found);
+            found.sort();
+            found
+        });
+        assert!(trees[0].iter().any(|(path, content)| path == "etc/motd" && content.as_deref() == Some(b"hello")));
+        for tree in &trees[1..] {
+            assert_eq!(tree, &trees[0]);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::code::Code;
 use crate::file::File;
 use crate::manifest::Manifest;
 use crate::network::{Destination, Network, NetworkRule, Route};
@@ -57,7 +58,10 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a Spanned<String>>, prob
     for name in names {
         if let Some(first) = seen.get(name.as_str()) {
             let first = first_at(first, &name.at);
-            problems.add(&name.at, format!("two {what} are called `{}`, the first in {first}", name.value));
+            let message = format!("two {what} are called `{}`, the first in {first}", name.value);
+            if let Some(diagnostic) = problems.add(&name.at, message) {
+                diagnostic.code = Code::Duplicate;
+            }
         } else {
             seen.insert(name.as_str(), &name.at);
         }

@@ -69,6 +69,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
         let at = problem.at.unwrap_or(root.at).position(context.file);
         let message = Problem::new(problem.what).to_string();
         if let Some(diagnostic) = (!problem.silent).then(|| problems.add(&at, message)).flatten() {
+            diagnostic.code = problem.code;
             (diagnostic.hint, diagnostic.suggestion) = (problem.hint, problem.suggestion);
         }
         if !problem.cut {
@@ -140,7 +141,7 @@ impl<'a> Decoder<'a> {
         if matches!(self.node.kind, Kind::Null) {
             return Problem::new(What::Nothing).hint(format!("omit the key or use `{}`", wanted.empty()));
         }
-        let problem = Problem::message(format!("expected {}, found {}", wanted.name(), self.node.describe()));
+        let problem = Problem::wrong_type(format!("expected {}, found {}", wanted.name(), self.node.describe()));
         match (wanted, &self.node.kind) {
             (Wanted::Text, Kind::Bool(_, text) | Kind::Integer(_, text) | Kind::Float(_, text)) => {
                 problem.hint(format!("quote it: \"{}\"", shorten(text)))
@@ -369,7 +370,7 @@ impl<'a> Deserializer<'a> for Decoder<'a> {
     fn deserialize_unit<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.node.kind {
             Kind::Null => visitor.visit_unit(),
-            _ => Err(Problem::message(format!("expected nothing, found {}", self.node.describe()))),
+            _ => Err(Problem::wrong_type(format!("expected nothing, found {}", self.node.describe()))),
         }
     }
 

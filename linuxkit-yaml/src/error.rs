@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::code::{Code, Severity};
 use crate::span::Position;
 
 /// Longest excerpt shown of a line, in characters: a manifest on one line must not fill the screen.
@@ -13,6 +14,8 @@ const MOST_COLUMNS: usize = 4096;
 /// One problem of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// What kind of problem it is.
+    pub code: Code,
     /// File, line and column; line 0 if the problem is the whole file.
     pub at: Position,
     /// What is wrong, lower case, one line.
@@ -40,7 +43,26 @@ impl Diagnostic {
     /// Make a diagnostic at `at`, which stands in `line`.
     pub(crate) fn new(at: Position, line: Option<&str>, message: String) -> Self {
         let excerpt = line.and_then(|line| Excerpt::cut(line, &at));
-        Self { at, message, hint: None, suggestion: None, excerpt }
+        Self { code: Code::WrongValue, at, message, hint: None, suggestion: None, excerpt }
+    }
+
+    /// Report a problem of a whole file, or of reading it.
+    #[must_use]
+    pub fn of_file(code: Code, file: &str, message: impl Into<String>) -> Self {
+        let at = Position { file: file.into(), ..Position::default() };
+        Self::new(at, None, message.into()).with_code(code)
+    }
+
+    /// Say what kind of problem it is.
+    #[must_use]
+    pub fn with_code(self, code: Code) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Tell how bad it is.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
     }
 
     /// Add what would be right.
@@ -94,7 +116,7 @@ impl fmt::Display for Diagnostic {
         }
         write!(f, ": {}", self.message)?;
         let Some(excerpt) = &self.excerpt else {
-            return match self.beside_caret() {
+            return match self.help() {
                 Some(words) => write!(f, " ({words})"),
                 None => Ok(()),
             };
@@ -102,12 +124,14 @@ impl fmt::Display for Diagnostic {
         let number = self.at.line.to_string();
         let (skip, underline) = (" ".repeat(excerpt.skip), "^".repeat(excerpt.width));
         write!(f, "\n{number:>5} | {}\n{:>5} | {skip}{underline}", excerpt.text, "")?;
-        self.beside_caret().map_or(Ok(()), |words| write!(f, " {words}"))
+        self.help().map_or(Ok(()), |words| write!(f, " {words}"))
     }
 }
 
 impl Diagnostic {
-    fn beside_caret(&self) -> Option<String> {
+    /// Say what would be right and which word was probably meant, if either is known; one line.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
         let nearest = self.suggestion.as_ref().map(|word| format!("nearest: {word}"));
         match (&self.hint, nearest) {
             (Some(hint), Some(nearest)) => Some(format!("{hint}; {nearest}")),
@@ -127,8 +151,7 @@ pub struct ManifestError {
 impl ManifestError {
     /// Report a problem of the whole text.
     pub(crate) fn whole(file: &str, message: impl Into<String>) -> Self {
-        let at = Position { file: file.into(), ..Position::default() };
-        Diagnostic::new(at, None, message.into()).into()
+        Diagnostic::of_file(Code::Syntax, file, message).into()
     }
 }
 

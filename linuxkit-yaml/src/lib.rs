@@ -27,12 +27,16 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod check;
+mod code;
 mod decode;
+mod defaults;
 mod error;
 mod file;
 mod image;
 mod init;
 mod kernel;
+mod lint;
+mod linuxkit;
 mod manifest;
 mod merge;
 mod modules;
@@ -51,11 +55,13 @@ mod span;
 mod volume;
 mod yaml;
 
+pub use code::{Code, Severity};
 pub use error::{Diagnostic, Excerpt, ManifestError};
 pub use file::{File, Metadata};
 pub use image::{Container, ContainerConfig, Device, IdMapping, Mount};
 pub use init::{BUILTIN, InitEntry};
 pub use kernel::Kernel;
+pub use lint::{LintOptions, lint};
 pub use manifest::{Manifest, Section, Trust};
 pub use merge::merge;
 pub use modules::Modules;

@@ -15,6 +15,7 @@
 //! repeat them, and two different volumes of one name go unnoticed.
 
 use crate::check::{first_at, services};
+use crate::code::Code;
 use crate::error::ManifestError;
 use crate::kernel::Kernel;
 use crate::manifest::Manifest;
@@ -104,7 +105,10 @@ fn volumes(merged: &mut Vec<Volume>, later: Vec<Volume>, problems: &mut Problems
             Some(known) if *known == volume => (),
             Some(known) => {
                 let first = first_at(&known.name.at, &volume.name.at);
-                problems.add(&volume.name.at, format!("volume `{}` is another one in {first}", volume.name));
+                let message = format!("volume `{}` is another one in {first}", volume.name);
+                if let Some(diagnostic) = problems.add(&volume.name.at, message) {
+                    diagnostic.code = Code::Duplicate;
+                }
             }
         }
     }

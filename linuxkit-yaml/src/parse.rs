@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 
 use crate::check;
+use crate::code::Code;
 use crate::decode::{Context, Dialect, decode, settle};
 use crate::error::ManifestError;
 use crate::file::File;
@@ -59,7 +60,9 @@ fn parse_document(text: &[u8], name: &str, packages: Option<&mut Packages<'_>>) 
     let mut root = document(text, name, "manifest", &mut problems)?;
     if let Some(packages) = packages {
         root.expand(packages, &mut |at, reason| {
-            problems.add(&at.position(name), reason);
+            if let Some(diagnostic) = problems.add(&at.position(name), reason) {
+                diagnostic.code = Code::Package;
+            }
         });
     }
     let context = Context::new(name, Dialect::Manifest);
@@ -171,5 +174,5 @@ fn at_end_of(before: &[u8], bytes: &[u8], name: &str, message: String) -> Manife
     let last = before.rsplit('\n').next().unwrap_or_default();
     let column = narrow(last.chars().count().saturating_add(1));
     let at = Position { file: name.into(), line, column, width: 1 };
-    Sources::of(name, &String::from_utf8_lossy(bytes)).diagnose(&at, message).into()
+    Sources::of(name, &String::from_utf8_lossy(bytes)).diagnose(&at, message).with_code(Code::Syntax).into()
 }

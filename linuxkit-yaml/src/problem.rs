@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use crate::code::Code;
 use crate::error::{Diagnostic, ManifestError};
 use crate::node::{Place, shorten};
 use crate::span::{Position, Sources};
@@ -36,7 +37,7 @@ impl<'a> Problems<'a> {
 
     /// Make an error of one problem that hides all others.
     pub(crate) fn only(&self, at: &Position, message: String) -> ManifestError {
-        self.sources.diagnose(at, message).into()
+        self.sources.diagnose(at, message).with_code(Code::Syntax).into()
     }
 
     /// Say that not everything was looked at.
@@ -59,7 +60,8 @@ impl<'a> Problems<'a> {
         diagnostics.sort_by_key(|problem| (rank(problem), problem.at.line, problem.at.column));
         if let Some(last) = diagnostics.last().filter(|_| self.unfinished) {
             let at = Position { line: 0, column: 0, width: 0, ..last.at.clone() };
-            diagnostics.push(self.sources.diagnose(&at, "there are too many problems to look for all of them"));
+            let text = "there are too many problems to look for all of them";
+            diagnostics.push(self.sources.diagnose(&at, text).with_code(Code::TooMany));
         }
         ManifestError { diagnostics }
     }
@@ -77,6 +79,7 @@ pub(crate) struct Inner {
     /// Filled in by the innermost entry or list item the problem passes.
     pub(crate) at: Option<Place>,
     pub(crate) what: What,
+    pub(crate) code: Code,
     pub(crate) hint: Option<String>,
     pub(crate) suggestion: Option<String>,
     /// The branch that has the problem is cut already.
@@ -100,11 +103,24 @@ pub(crate) enum What {
 
 impl Problem {
     pub(crate) fn new(what: What) -> Self {
-        Self(Box::new(Inner { at: None, what, hint: None, suggestion: None, cut: false, silent: false }))
+        let code = match &what {
+            What::Message(_) => Code::WrongValue,
+            What::UnknownKey { .. } => Code::UnknownKey,
+            What::Missing(_) => Code::MissingKey,
+            What::Nothing => Code::NoValue,
+        };
+        Self(Box::new(Inner { at: None, what, code, hint: None, suggestion: None, cut: false, silent: false }))
     }
 
     pub(crate) fn message(text: impl Into<String>) -> Self {
         Self::new(What::Message(text.into()))
+    }
+
+    /// Report a value of another type than the key takes.
+    pub(crate) fn wrong_type(text: impl Into<String>) -> Self {
+        let mut problem = Self::message(text);
+        problem.0.code = Code::WrongType;
+        problem
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -151,7 +167,7 @@ impl de::Error for Problem {
             Unexpected::Unit => "nothing".to_owned(),
             other => other.to_string(),
         };
-        Self::message(format!("expected {expected}, found {found}"))
+        Self::wrong_type(format!("expected {expected}, found {found}"))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {

@@ -196,6 +196,11 @@ impl Sources {
         self.0.extend(later.0);
     }
 
+    /// Give the name and the text of every file, in the order they were read.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|source| (&*source.file, &*source.text))
+    }
+
     /// Give the place of a position's file among the sources.
     pub(crate) fn rank(&self, at: &Position) -> Option<usize> {
         self.0.iter().position(|source| source.file == at.file)

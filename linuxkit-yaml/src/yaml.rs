@@ -10,6 +10,7 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Location, MessageFormatter, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
 
+use crate::code::Code;
 use crate::node::{Entry, Kind, Node, Place};
 use crate::problem::Problems;
 use crate::span::Position;
@@ -226,12 +227,13 @@ impl Builder<'_, '_> {
         for (key, value) in raw {
             let key = self.node(key);
             let Some(name) = key.scalar() else {
-                self.problem(key.at, "a key must be a word, not a list, a mapping or nothing".to_owned());
+                let message = "a key must be a word, not a list, a mapping or nothing";
+                self.problem(Code::WrongType, key.at, message.to_owned());
                 continue;
             };
             if let Some(first) = seen.insert(name.to_owned(), key.at) {
                 let message = format!("`{name}` is given twice, first in line {}", first.line);
-                self.problem(key.at, message);
+                self.problem(Code::Duplicate, key.at, message);
                 continue;
             }
             let (name, value) = (name.to_owned(), self.node(value));
@@ -240,8 +242,10 @@ impl Builder<'_, '_> {
         entries
     }
 
-    fn problem(&mut self, at: Place, message: String) {
-        self.problems.add(&at.position(self.file), message);
+    fn problem(&mut self, code: Code, at: Place, message: String) {
+        if let Some(diagnostic) = self.problems.add(&at.position(self.file), message) {
+            diagnostic.code = code;
+        }
     }
 
     /// Give the source text of a scalar.

@@ -6,9 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use linuxkit_yaml::{from_yaml, parse, print, schema};
-
-mod validator;
+use linuxkit_yaml::{parse, print};
 
 /// List the manifests of a folder, sorted.
 fn manifests(folder: &str) -> Vec<PathBuf> {
@@ -82,30 +80,6 @@ fn wrong_manifests_get_the_message_beside_them() {
         match parse(&text, &file_name(&path)) {
             Ok(_) => failures.push(format!("{}: accepted\n", path.display())),
             Err(error) => failures.extend(compare(&path, "txt", &format!("{error}\n")).err()),
-        }
-    }
-    report(&failures);
-}
-
-#[test]
-fn schema_says_what_the_parser_says() {
-    let schema = schema();
-    let mut failures = Vec::new();
-    let document = |path: &Path| from_yaml::<serde_json::Value>(fs::read(path).expect("a readable file"), "document");
-    for path in manifests("accept") {
-        // A reader without a schema takes `no` and `2001-01-01` for text as well, so that both see the same values.
-        let value = document(&path).expect("a right manifest is YAML");
-        if let Err(reason) = validator::check(&schema, &schema, &value) {
-            failures.push(format!("{}: {reason}\n", path.display()));
-        }
-    }
-    for path in manifests("reject") {
-        let name = file_name(&path);
-        // A duplicate key and a key that is a list do not reach a schema.
-        let visible = (name.starts_with("key-") || name.starts_with("type-")) && !name.starts_with("key-twice");
-        let Some(value) = document(&path).ok().filter(|_| visible) else { continue };
-        if validator::check(&schema, &schema, &value).is_ok() {
-            failures.push(format!("{}: accepted by the schema\n", path.display()));
         }
     }
     report(&failures);

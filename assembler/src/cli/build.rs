@@ -96,7 +96,7 @@ pub struct LinuxkitArgs {
 /// Which manifests.
 #[derive(Debug, Clone, Args)]
 pub struct Input {
-    /// Manifests, merged left to right; `-` is standard input.
+    /// Manifests, merged left to right; `-` is standard input, `http://` and `https://` are fetched.
     #[arg(required = true, value_name = "MANIFEST")]
     pub manifests: Vec<PathBuf>,
     /// What images' names mean.
@@ -168,7 +168,9 @@ impl BuildArgs {
 /// Any stage's.
 pub fn run(args: &BuildArgs, global: &Global) -> anyhow::Result<()> {
     if args.dry_run {
-        print!("{}", linuxkit_yaml::print(&manifest::read(&args.input.manifests)?));
+        let registries = global.registries();
+        let web = (!args.input.naming.offline).then_some(&registries);
+        print!("{}", linuxkit_yaml::print(&manifest::read(&args.input.manifests, web)?));
         return Ok(());
     }
     let written = build(args, global)?;
@@ -377,7 +379,7 @@ pub(super) fn planned(
     store: &Store,
     registries: &Registries,
 ) -> anyhow::Result<Planned> {
-    let manifest = manifest::read(&input.manifests)?;
+    let manifest = manifest::read(&input.manifests, (!input.naming.offline).then_some(registries))?;
     let policy = match (input.naming.pull, input.naming.offline) {
         (true, _) => Policy::Always,
         (_, true) => Policy::Never,

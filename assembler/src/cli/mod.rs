@@ -4,11 +4,14 @@
 pub mod build;
 pub mod cache;
 pub mod completion;
+pub mod config;
+pub mod lint;
 pub mod pkg;
 pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod schema;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -39,6 +42,7 @@ Examples:
   hullkit run examples/01-hello.yml --publish 8080:80
                                                boot it in QEMU, its port 80 on 127.0.0.1:8080
   hullkit plan examples/01-hello.yml | jq .    see what would be built, by digest
+  hullkit lint --portable host.yml             what is wrong with it, and what LinuxKit would not understand
 
 `hullkit VERB --help` tells more about each verb.";
 
@@ -51,6 +55,12 @@ pub enum Verb {
     Run(run::RunArgs),
     /// Print what a manifest means today: every image by digest, every container's final configuration.
     Plan(plan::PlanArgs),
+    /// Tell what is wrong, or probably not meant, in a manifest.
+    Lint(lint::LintArgs),
+    /// Print manifests merged into one, with every default written out.
+    Config(config::ConfigArgs),
+    /// Print the JSON Schema of manifests, for editors.
+    Schema(schema::SchemaArgs),
     /// Make OCI images from recipes.
     #[command(subcommand)]
     Pkg(pkg::PkgCommand),
@@ -66,16 +76,19 @@ pub enum Verb {
 /// What every verb understands.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Content store [default: $XDG_CACHE_HOME/hullkit or ~/.cache/hullkit].
+    /// Content store [default: $LINUXKIT_CACHE, $XDG_CACHE_HOME/hullkit or ~/.cache/hullkit].
     #[arg(long, global = true, value_name = "DIR", env = "HULLKIT_CACHE", help_heading = "Global options")]
     pub cache: Option<PathBuf>,
     /// Say nothing but errors.
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
+    /// LinuxKit's words for how much to say: 0 is `--quiet`; 1, 2 and 3 are the same here.
+    #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3), help_heading = "Global options")]
+    pub verbose: Option<u8>,
     /// How many blobs to transfer at once.
     #[arg(long, global = true, value_name = "N", default_value_t = pull::JOBS, help_heading = "Global options")]
     pub jobs: NonZeroUsize,
-    /// Ask this registry first: [REGISTRY=]URL; may be repeated.
+    /// Ask this registry first: [REGISTRY=]URL; may be repeated. Those in $LINUXKIT_MIRROR come before.
     #[arg(long = "mirror", global = true, value_name = "[REG=]URL", help_heading = "Registry options")]
     pub mirrors: Vec<Mirror>,
     /// Trust the certificates in this PEM file too; may be repeated.
@@ -90,6 +103,30 @@ pub struct Global {
 }
 
 impl Global {
+    /// Add what the environment says in LinuxKit's words.
+    ///
+    /// # Errors
+    ///
+    /// `LINUXKIT_MIRROR` names no mirror; `--quiet` and `--verbose` contradict each other.
+    fn completed(&self) -> anyhow::Result<Self> {
+        let mut global = self.clone();
+        match self.verbose {
+            Some(0) => global.quiet = true,
+            Some(loud) if self.quiet => anyhow::bail!("`--quiet` and `--verbose {loud}` contradict each other"),
+            _ => {}
+        }
+        if let Some(list) = std::env::var_os("LINUXKIT_MIRROR") {
+            let list = list.to_string_lossy();
+            let words = list.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty());
+            let mirrors = words.map(str::parse).collect::<Result<Vec<Mirror>, _>>();
+            global.mirrors = mirrors.context("could not use LINUXKIT_MIRROR")?;
+            global.mirrors.extend(self.mirrors.iter().cloned());
+        }
+        // Hullkit's own variable has been read with the command line, so it comes first.
+        global.cache = global.cache.or_else(|| path_variable("LINUXKIT_CACHE"));
+        Ok(global)
+    }
+
     /// Open the content store.
     ///
     /// # Errors
@@ -130,11 +167,14 @@ fn path_variable(name: &str) -> Option<PathBuf> {
 ///
 /// Whatever stopped the verb, as a chain of causes.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let global = &cli.global;
+    let global = &cli.global.completed()?;
     match cli.verb {
         Verb::Build(args) => build::run(&args, global)?,
         Verb::Run(args) => return run::run(&args, global),
         Verb::Plan(args) => plan::run(&args, global)?,
+        Verb::Lint(args) => return lint::run(&args, global),
+        Verb::Config(args) => config::run(&args, global)?,
+        Verb::Schema(args) => schema::run(&args)?,
         Verb::Pkg(command) => pkg::run(&command, global)?,
         Verb::Cache(args) => cache::run(&args, global)?,
         Verb::Completion(args) => completion::run(&args)?,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::manifest::ReadError;
 use crate::plan::PlanError;
 use crate::pull::PullError;
 
@@ -27,6 +28,9 @@ pub fn report(error: &anyhow::Error) -> String {
 /// What the user can do about one error of a chain.
 fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(PlanError::Image { cause, .. }) = error.downcast_ref() {
+        return cause.hint();
+    }
+    if let Some(ReadError::Fetch(cause)) = error.downcast_ref() {
         return cause.hint();
     }
     error.downcast_ref::<PullError>()?.hint()

@@ -2,6 +2,7 @@
 
 pub mod cpio;
 pub mod erofs;
+pub mod gzip;
 pub mod iso9660;
 pub mod squashfs;
 pub mod tar;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use linuxkit_yaml::Reference;
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::error::{PackageError, io_error};
@@ -27,7 +28,7 @@ const LATEST: &str = "latest";
 /// - [`PackageError::Io`]: a file of the folder cannot be read.
 pub fn name(recipe: &Loaded, org: Option<&str>, tag: Option<&str>) -> Result<String, PackageError> {
     let template = tag.unwrap_or(&recipe.recipe.tag);
-    let tag = expand(template, &recipe.folder)?;
+    let tag = expand(template, &recipe.folder, &recipe.recipe.extra_sources)?;
     let org = org.unwrap_or(&recipe.recipe.org);
     let image = &recipe.recipe.image;
     let refuse = |reason| Err(PackageError::Unusable { path: recipe.folder.join(FILE), reason });
@@ -53,14 +54,14 @@ pub fn canonical(name: &str) -> String {
 }
 
 /// Fill a template in. Git is asked only if the template asks for a hash.
-fn expand(template: &str, folder: &Path) -> Result<String, PackageError> {
+fn expand(template: &str, folder: &Path, sources: &[String]) -> Result<String, PackageError> {
     let mut out = String::new();
     let mut rest = template;
     while let Some((before, (inside, after))) = rest.split_once("{{").and_then(|(a, b)| Some((a, b.split_once("}}")?)))
     {
         out += before;
         match inside.trim() {
-            ".Hash" => out += &hash(folder)?,
+            ".Hash" => out += &hash(folder, sources)?,
             // Left as it is: the braces are refused as part of a tag, with the template in the message.
             _ => return Ok(template.to_owned()),
         }
@@ -70,9 +71,22 @@ fn expand(template: &str, folder: &Path) -> Result<String, PackageError> {
 }
 
 /// Give the git tree hash of a folder, marked if the work tree differs; [`LATEST`] outside git.
-fn hash(folder: &Path) -> Result<String, PackageError> {
-    let Some(tree) = git(folder, &["rev-parse", "HEAD:./"]) else { return Ok(LATEST.to_owned()) };
-    let tree = String::from_utf8_lossy(&tree).trim().to_owned();
+///
+/// In: `sources`, the recipe's `extra-sources`; with any, the hash is that of all their hashes behind the folder's.
+fn hash(folder: &Path, sources: &[String]) -> Result<String, PackageError> {
+    let Some(mut tree) = tree(folder) else { return Ok(LATEST.to_owned()) };
+    if !sources.is_empty() {
+        let mut all = Sha1::new_with_prefix(&tree);
+        for source in sources {
+            let refuse = |reason| PackageError::Unusable { path: folder.join(FILE), reason };
+            let Some((from, _)) = source.split_once(':').filter(|(_, to)| !to.contains(':')) else {
+                return Err(refuse(format!("extra source `{source}` is not `SOURCE:DESTINATION`")));
+            };
+            let other = self::tree(&folder.join(from));
+            all.update(other.ok_or_else(|| refuse(format!("extra source `{from}` is no folder that git knows")))?);
+        }
+        tree = all.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    }
     if git(folder, &["status", "--porcelain", "--", "."]).is_none_or(|changes| changes.is_empty()) {
         return Ok(tree);
     }
@@ -87,6 +101,12 @@ fn hash(folder: &Path) -> Result<String, PackageError> {
     }
     let dirty: String = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("{tree}-dirty-{}", &dirty[..7]))
+}
+
+/// Give the hash of a folder's tree in the last commit.
+fn tree(folder: &Path) -> Option<String> {
+    let answer = git(folder, &["rev-parse", "HEAD:./"])?;
+    Some(String::from_utf8_lossy(&answer).trim().to_owned())
 }
 
 /// Ask git; nothing if there is no git, or no answer.
@@ -114,7 +134,53 @@ mod tests {
     #[test]
     fn a_folder_outside_git_is_the_latest() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(expand("v1-{{ .Hash }}", folder.path()).unwrap(), "v1-latest");
-        assert_eq!(expand("{{.Date}}", folder.path()).unwrap(), "{{.Date}}");
+        assert_eq!(expand("v1-{{ .Hash }}", folder.path(), &[]).unwrap(), "v1-latest");
+        assert_eq!(expand("{{.Date}}", folder.path(), &[]).unwrap(), "{{.Date}}");
+    }
+
+    /// Run git in a folder, as somebody.
+    fn run(folder: &Path, arguments: &[&str]) -> String {
+        let who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"];
+        let output = Command::new("git").arg("-C").arg(folder).args(who).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn sha1(text: &str) -> String {
+        Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_tree_of_all_sources_and_of_what_is_not_committed() {
+        let root = tempfile::tempdir().unwrap();
+        let (package, shared) = (root.path().join("pkg/a"), root.path().join("shared"));
+        for (folder, name) in [(&package, "build.yml"), (&shared, "x")] {
+            fs::create_dir_all(folder).unwrap();
+            fs::write(folder.join(name), "image: a\n").unwrap();
+        }
+        fs::write(root.path().join(".gitignore"), "*.o\n").unwrap();
+        run(root.path(), &["init", "-q"]);
+        assert_eq!(hash(&package, &[]).unwrap(), LATEST, "nothing is committed");
+        run(root.path(), &["add", "."]);
+        run(root.path(), &["commit", "-q", "-m", "a"]);
+        let tree = |path: &str| run(root.path(), &["rev-parse", &format!("HEAD:{path}")]);
+        assert_eq!(hash(&package, &[]).unwrap(), tree("pkg/a"));
+        assert_eq!(hash(root.path(), &[]).unwrap(), tree(""), "the top of the work tree");
+        let both = sha1(&format!("{}{}", tree("pkg/a"), tree("shared")));
+        let sources = ["../../shared:/src".to_owned()];
+        assert_eq!(hash(&package, &sources).unwrap(), both);
+        // What git ignores, and what lies beside the package, changes nothing.
+        fs::write(package.join("b.o"), "").unwrap();
+        fs::write(shared.join("y"), "").unwrap();
+        assert_eq!(hash(&package, &sources).unwrap(), both);
+        // Tracked files in the order of git, then the others; links and folders count for nothing.
+        fs::write(package.join("build.yml"), "image: b\n").unwrap();
+        fs::write(package.join("a-new"), "new").unwrap();
+        std::os::unix::fs::symlink("a-new", package.join("link")).unwrap();
+        let dirty: String = Sha256::digest("image: b\nnew").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash(&package, &sources).unwrap(), format!("{both}-dirty-{}", &dirty[..7]));
+        for wrong in ["shared", "a:b:c", "../../nowhere:/x"] {
+            assert!(hash(&package, &[wrong.to_owned()]).is_err(), "{wrong}");
+        }
     }
 }

@@ -73,6 +73,17 @@ pub enum PullError {
         #[source]
         cause: Cause,
     },
+    /// A web server did not give what its address promises.
+    #[error("could not fetch `{url}`: {reason}")]
+    Web {
+        /// The address, without a login.
+        url: String,
+        /// What went wrong.
+        reason: String,
+        /// What the network said, if that is where it failed.
+        #[source]
+        cause: Option<Cause>,
+    },
     /// No client could be set up.
     #[error("could not set up the connection to registries")]
     Setup(#[source] Cause),
@@ -162,6 +173,7 @@ impl PullError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { registry, cause, .. } => Some(unreachable_hint(registry, cause.as_ref())),
+            Self::Web { url, cause: Some(cause), .. } => Some(web_hint(url, cause.as_ref())),
             Self::Timeout { .. } => Some("run the same command again: what has arrived is kept".to_owned()),
             Self::Denied { registry, anonymous: true, .. } => {
                 Some(format!("`docker login {registry}` stores a login that hullkit uses; check the name, too"))
@@ -185,6 +197,18 @@ impl PullError {
             }
             _ => None,
         }
+    }
+}
+
+/// The same for a web server, which has no `--insecure`: its address says what it speaks.
+fn web_hint(url: &str, cause: &(dyn Error + 'static)) -> String {
+    let text = chain(cause);
+    if text.contains("certificate") {
+        "`--cert-file CA.pem` trusts a private authority".to_owned()
+    } else if text.contains("InvalidContentType") {
+        format!("the server does not speak TLS: write `{}`", url.replacen("https:", "http:", 1))
+    } else {
+        "check the address, and that the server runs".to_owned()
     }
 }
 

@@ -94,7 +94,7 @@ fn own_type(bytes: &[u8]) -> Option<String> {
 }
 
 /// Tell whether all that a document leads to is in the store.
-fn is_complete(store: &Store, digest: &Digest, name: &str) -> bool {
+pub(super) fn is_complete(store: &Store, digest: &Digest, name: &str) -> bool {
     let Ok(bytes) = store.read_document(digest) else { return false };
     match Document::parse(&bytes, name) {
         Ok(Document::Index(entries)) => entries.iter().all(|entry| is_complete(store, &entry.digest, name)),

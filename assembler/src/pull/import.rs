@@ -12,28 +12,48 @@ use crate::store::{REF_NAME, Store};
 /// Annotation in which containerd and `docker save` keep the whole name.
 const IMAGE_NAME: &str = "io.containerd.image.name";
 
-/// Import a tar of an OCI image layout, or of `docker save`, with all images and platforms in it. Out: their names, sorted.
+/// What an archive brought.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// Names of the images, sorted.
+    pub names: Vec<String>,
+    /// Digests of those that have no name there, and were left out: nothing could ask for them.
+    pub nameless: Vec<Digest>,
+}
+
+/// Import a tar of an OCI image layout, or of `docker save`, with all images and platforms in it.
 ///
 /// # Errors
 ///
-/// - [`PullError`]: the archive is damaged or incomplete, or an image in it has no name.
-pub fn import_archive(store: &Store, path: &Path) -> Result<Vec<String>, PullError> {
+/// - [`PullError`]: the archive is damaged or incomplete, or no image in it has a name.
+pub fn import_archive(store: &Store, path: &Path) -> Result<Imported, PullError> {
     let text = path.display().to_string();
     let files = Files::archive(store, path)?;
+    let mut nameless = Vec::new();
     let mut found = match files.document("index.json", &text)? {
-        Some(bytes) => from_layout(store, &files, &bytes, &text)?,
+        Some(bytes) => from_layout(store, &files, &bytes, &text, &mut nameless)?,
         None => from_docker(store, &files, &text)?,
     };
+    if let (true, Some(digest)) = (found.is_empty(), nameless.first()) {
+        let reason = format!("its image {digest} has no name; `oci-archive:` in a manifest uses it without one");
+        return Err(PullError::Unusable { reference: text, reason });
+    }
     found.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, digest) in &found {
         let bytes = store.read_document(digest)?;
         store.tag(name, descriptor(digest, bytes.len() as u64, &Document::parse(&bytes, name)?))?;
     }
-    Ok(found.into_iter().map(|(name, _)| name).collect())
+    Ok(Imported { names: found.into_iter().map(|(name, _)| name).collect(), nameless })
 }
 
 /// Copy what an image layout holds.
-fn from_layout(store: &Store, files: &Files, index: &[u8], text: &str) -> Result<Vec<(String, Digest)>, PullError> {
+fn from_layout(
+    store: &Store,
+    files: &Files,
+    index: &[u8],
+    text: &str,
+    nameless: &mut Vec<Digest>,
+) -> Result<Vec<(String, Digest)>, PullError> {
     let Document::Index(entries) = Document::parse(index, text)? else {
         let reason = "its `index.json` is not an image index".to_owned();
         return Err(PullError::Unusable { reference: text.to_owned(), reason });
@@ -42,9 +62,8 @@ fn from_layout(store: &Store, files: &Files, index: &[u8], text: &str) -> Result
     for entry in &entries {
         let notes = entry.annotations.as_ref();
         let Some(name) = notes.and_then(|notes| notes.get(IMAGE_NAME).or_else(|| notes.get(REF_NAME))) else {
-            let reason =
-                format!("its image {} has no name; `oci-archive:` in a manifest uses it without one", entry.digest);
-            return Err(PullError::Unusable { reference: text.to_owned(), reason });
+            nameless.push(entry.digest);
+            continue;
         };
         copy(store, files, entry, text, 0)?;
         found.push((canonical(name), entry.digest));

@@ -52,3 +52,22 @@ pub fn reachable(store: &Store, images: impl Iterator<Item = (String, Digest)>) 
     }
     Ok(live)
 }
+
+/// List the images of an index by architecture, as far as all of each is in the store.
+///
+/// Out: nothing if `digest` is one image, not an index. Attestations, which run nowhere, are left out.
+///
+/// # Errors
+///
+/// - [`PullError`]: the index is not in the store, or cannot be read.
+pub fn platforms(store: &Store, name: &str, digest: &Digest) -> Result<Vec<(String, Digest)>, PullError> {
+    let Document::Index(entries) = Document::parse(&store.read_document(digest)?, name)? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in entries {
+        let Some(arch) = entry.platform.as_ref().map(|platform| platform.architecture.as_str()) else { continue };
+        if !matches!(arch, "" | "unknown") && super::export::is_complete(store, &entry.digest, name) {
+            found.push((arch.to_owned(), entry.digest));
+        }
+    }
+    Ok(found)
+}

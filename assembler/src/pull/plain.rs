@@ -65,7 +65,7 @@ impl Plain {
 }
 
 /// Read an answer, if it is no longer than `most` bytes.
-async fn body(response: &mut Response, most: u64) -> reqwest::Result<Option<Vec<u8>>> {
+pub(super) async fn body(response: &mut Response, most: u64) -> reqwest::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await? {
         if (bytes.len() + piece.len()) as u64 > most {

@@ -269,6 +269,12 @@ impl Registries {
     /// Build what fetches manifests.
     fn plain(&self, protocol: &ClientProtocol, push: bool, token: Option<String>) -> Result<Plain, PullError> {
         let scheme = if *protocol == ClientProtocol::Http { "http" } else { "https" };
+        let http = self.http(push)?.build().map_err(|cause| PullError::Setup(cause.into()))?;
+        Ok(Plain { http, scheme, token })
+    }
+
+    /// Begin a client of the web: name, patience, authorities.
+    pub(super) fn http(&self, push: bool) -> Result<reqwest::ClientBuilder, PullError> {
         let mut builder = reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT);
         if !push {
             builder = builder.read_timeout(self.options.stall);
@@ -277,8 +283,7 @@ impl Registries {
             let certificate = reqwest::Certificate::from_pem(&pem).map_err(|cause| PullError::Setup(cause.into()))?;
             builder = builder.tls_certs_merge([certificate]);
         }
-        let http = builder.build().map_err(|cause| PullError::Setup(cause.into()))?;
-        Ok(Plain { http, scheme, token })
+        Ok(builder)
     }
 
     /// Read the certificates of the authorities to trust, PEM, one each.

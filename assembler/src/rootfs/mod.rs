@@ -9,6 +9,7 @@
 //!
 //! No file's content is ever in memory: a layer is decompressed once for its index, and once more when its image is packed.
 
+pub mod export;
 pub mod layer;
 pub mod linuxkit;
 pub mod modules;

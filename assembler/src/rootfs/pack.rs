@@ -42,7 +42,7 @@ pub(crate) fn tree<W: Write>(
         later.push((layer, offset, number, path));
     }
     later.sort_unstable();
-    let mut contents = Contents { open, current: None };
+    let mut contents = Contents::new(open);
     for names in later.chunk_by(|one, other| one.2 == other.2) {
         let Some((layer, offset, number, _)) = names.first() else { continue };
         let Some(inode) = tree.inode(*number) else { continue };
@@ -83,14 +83,19 @@ pub(crate) fn attributes(inode: &Inode) -> Attributes {
 }
 
 /// The layers' streams, one open at a time.
-struct Contents<'a> {
+pub(super) struct Contents<'a> {
     open: &'a Open<'a>,
     current: Option<(u16, u64, Ahead)>,
 }
 
-impl Contents<'_> {
+impl<'a> Contents<'a> {
+    /// Open nothing yet.
+    pub(super) fn new(open: &'a Open<'a>) -> Self {
+        Self { open, current: None }
+    }
+
     /// Go forward to `offset` in `layer`. Asked in order, each layer is opened once.
-    fn seek(&mut self, layer: u16, offset: u64) -> Result<(), RootfsError> {
+    pub(super) fn seek(&mut self, layer: u16, offset: u64) -> Result<(), RootfsError> {
         if !self.current.as_ref().is_some_and(|(number, at, _)| *number == layer && *at <= offset) {
             self.current = Some((layer, 0, Ahead::new((self.open)(layer)?)));
         }

@@ -3,10 +3,12 @@
 //! Bytes go to a hidden file beside the final name. When every output of a build is complete they are synced and renamed
 //! together; dropped before that, they vanish. A file that already has the very same bytes is left as it is.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{WriteError, io_error};
 
@@ -59,7 +61,9 @@ impl Output {
         fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{}.part", std::process::id()));
+        // Two formats may share a file, such as the kernel: each makes its own, and one is published.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        name.push(format!(".{}.{}.part", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)));
         let temporary = folder.join(name);
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(true);
@@ -206,13 +210,15 @@ fn is_next(old: &mut File, new: &mut dyn Read) -> io::Result<bool> {
     }
 }
 
-/// Give every output its final name, after all of them are safely on disk.
+/// Give every output its final name, after all of them are safely on disk. Of several with one path the first is taken.
 ///
 /// # Errors
 ///
 /// - [`WriteError::Io`]: an output could not be synced, and none has appeared; or it could not be renamed, and those
 ///   before it have.
 pub fn publish(mut outputs: Vec<Output>) -> Result<Vec<Written>, WriteError> {
+    let mut paths = BTreeSet::new();
+    outputs.retain(|output| paths.insert(output.path.clone()));
     let mut written = Vec::new();
     for output in &mut outputs {
         let path = output.path.clone();

@@ -4,6 +4,8 @@
 //! A tool that is missing fails the test: install `docker-registry`, `skopeo` and `openssl`.
 
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod image;
@@ -18,3 +20,5 @@ mod oci;
 mod real;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod web;

@@ -4,6 +4,7 @@ use serde::de::value::{BorrowedStrDeserializer, StrDeserializer, U32Deserializer
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{Context, Decoder, Dialect, Keys};
+use crate::code::Code;
 use crate::node::{Entry, Node, Place, shorten};
 use crate::problem::{Inner, Problem, What, listed, nearest};
 use crate::span::SPANNED;
@@ -81,6 +82,7 @@ impl<'a> Entries<'a> {
             None => format!("`{}` is not a key here", shorten(key)),
         };
         let mut problem = Problem::message(message);
+        problem.0.code = Code::UnknownKey;
         (problem.0.hint, problem.0.suggestion) = (listed(&legal, suggestion.as_deref()), suggestion);
         problem.0.at = Some(entry.key_at);
         problem

@@ -274,8 +274,11 @@ impl<'i> Reader<'i> {
     }
 }
 
+/// Name and value.
+type Xattr = (Vec<u8>, Vec<u8>);
+
 /// Take one attribute from the front; tell how many bytes it took.
-fn xattr(bytes: &[u8]) -> Option<((Vec<u8>, Vec<u8>), usize)> {
+fn xattr(bytes: &[u8]) -> Option<(Xattr, usize)> {
     let (entry, rest) = XattrEntry::read_from_prefix(bytes).ok()?;
     let (name, rest) = rest.split_at_checked(usize::from(entry.name_len))?;
     let value = rest.get(..usize::from(entry.value_len.get()))?;

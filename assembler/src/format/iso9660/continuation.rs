@@ -12,7 +12,7 @@ const LINK: usize = size_of::<Entry>() + size_of::<Continuation>();
 /// Most bytes in one place: Linux takes none that leaves its sector.
 const PLACE_MAX: usize = 2048;
 
-/// The continuations of a volume, in the order they were asked for.
+/// The continuations of a directory, in the order they were asked for.
 #[derive(Debug)]
 pub(super) struct Continuations {
     /// Sector that they start at.

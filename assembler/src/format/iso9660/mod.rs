@@ -4,8 +4,8 @@
 //! sector  0  nothing (16), where boot loaders go
 //!        16  volume descriptors: primary, Joliet, terminator
 //!            path tables: primary little- and big-endian, Joliet the same
-//!            directories of the primary tree, names of at most 31 characters, Rock Ridge behind them
-//!            continuations: what of Rock Ridge does not fit behind a name
+//!            directories of the primary tree, names of at most 31 characters, Rock Ridge behind each name; behind a
+//!              directory its continuations: what of Rock Ridge does not fit behind a name
 //!            directories of the Joliet tree, names of at most 103 characters
 //!            files, in the order of the tree, each from a sector on
 //!            nothing (150), which readers of CDs may run into

@@ -11,7 +11,7 @@ use super::layout::{
     Both32, Continuation, DIRECTORY, Entry, JOLIET, PARENT, PRIMARY, Posix, Record, SECTOR, SELF, STANDARD,
     SUPPLEMENTARY, SYSTEM_SECTORS, TERMINATOR, VolumeDescriptor,
 };
-use super::rock_ridge::{CONTINUE, CURRENT, MODIFIED, PARENT as DOT_DOT, ROOT};
+use super::rock_ridge::{CONTINUE, CURRENT, MODIFIED, PARENT as DOT_DOT, ROOT, device_numbers};
 use super::{IsoError, date};
 use crate::format::tree::{Contents, PATH_MAX, push};
 
@@ -298,7 +298,8 @@ impl<'i> Reader<'i> {
                     b"PX" => found.posix = Some(posix(data).ok_or_else(|| short(()))?),
                     b"PN" => {
                         let numbers = <[Both32; 2]>::read_from_bytes(data).map_err(|_| short(()))?;
-                        found.device = Some((number(numbers[0], raw.offset)?, number(numbers[1], raw.offset)?));
+                        let numbers = [number(numbers[0], raw.offset)?, number(numbers[1], raw.offset)?];
+                        found.device = Some(device_numbers(numbers));
                     }
                     b"TF" => {
                         // Times stand in the order of their bits; only creation stands before change.

@@ -54,13 +54,27 @@ pub(super) fn attributes(node: &Node, nlink: u32, serial: u32) -> Vec<Vec<u8>> {
     let mut entries = vec![entry(*b"PX", posix.as_bytes()), entry(*b"TF", &time)];
     match &node.content {
         Content::Device(major, minor) => {
-            let numbers = [Both32::from(*major), Both32::from(*minor)];
-            entries.push(entry(*b"PN", numbers.as_bytes()));
+            entries.push(entry(*b"PN", device(*major, *minor).map(Both32::from).as_bytes()));
         }
         Content::Symlink(target) => entries.extend(target_entries(target)),
         _ => {}
     }
     entries
+}
+
+/// Put the numbers of a device into the two of `PN`: upper and lower half of a number of 64 bits.
+///
+/// libarchive and libisofs take them for the C library's number, Linux and genisoimage for major and minor, but Linux takes a
+/// first half of zero for 16 bits of both. Where that can be said, all four agree; else Linux is right.
+///
+/// Source: RRIP 1.12, 4.1.2; Linux, `fs/isofs/rock.c`, `parse_rock_ridge_inode_internal`.
+pub(super) fn device(major: u32, minor: u32) -> [u32; 2] {
+    if (1..4096).contains(&major) && minor < 256 { [0, major << 8 | minor] } else { [major, minor] }
+}
+
+/// Take the numbers of a device out of `PN`, as Linux does.
+pub(super) fn device_numbers([high, low]: [u32; 2]) -> (u32, u32) {
+    if high == 0 && low > 0xff { (low >> 8, low & 0xff) } else { (high, low) }
 }
 
 /// Entries of a file's name.
@@ -76,27 +90,24 @@ pub(super) fn name(name: &[u8]) -> Vec<Vec<u8>> {
 /// Source: RRIP 1.12, 4.1.3.
 fn target_entries(target: &[u8]) -> Vec<Vec<u8>> {
     let mut entries: Vec<Vec<u8>> = vec![Vec::new()];
-    let mut push = |flags: u8, text: &[u8]| {
-        let room = |entries: &Vec<Vec<u8>>| {
-            let used = entries.last().map_or(0, Vec::len);
-            (ENTRY_MAX - size_of::<Entry>() - 1).saturating_sub(used + 2)
-        };
-        let mut text = text;
+    let mut push = |flags: u8, mut text: &[u8]| {
+        // Always ends with room for the head of one more part: the next one then starts in this entry and goes on in the next.
+        // Between two entries Linux sets a slash and libarchive none; within a part they agree.
         loop {
-            // A part may be cut in two, but then leaves something in the first.
-            if room(&entries) < text.len().min(8) || entries.last().is_some_and(|last| last.len() > 248) {
-                entries.push(Vec::new());
-            }
-            let (now, later) = text.split_at(text.len().min(room(&entries)));
-            let flags = if later.is_empty() { flags } else { CONTINUE };
-            if let Some(last) = entries.last_mut() {
-                last.extend_from_slice(&[flags, u8::try_from(now.len()).unwrap_or_default()]);
-                last.extend_from_slice(now);
+            let Some(last) = entries.last_mut() else { return };
+            let room = (ENTRY_MAX - size_of::<Entry>() - 1).saturating_sub(last.len() + 2);
+            let whole = text.len() + 2 <= room;
+            let (now, later) = text.split_at(text.len().min(room));
+            last.extend_from_slice(&[
+                if whole { flags } else { CONTINUE },
+                u8::try_from(now.len()).unwrap_or_default(),
+            ]);
+            last.extend_from_slice(now);
+            if whole {
+                return;
             }
             text = later;
-            if text.is_empty() {
-                break;
-            }
+            entries.push(Vec::new());
         }
     };
     if target.starts_with(b"/") {

@@ -41,7 +41,7 @@ fn iso9660_one_of_everything() {
         return;
     }
     assert_eq!(found, include_str!("golden.txt"));
-    assert_eq!(Digest::of(&image).short(), "DIGEST");
+    assert_eq!(Digest::of(&image).short(), "d529dbd45f46");
 }
 
 /// Hold what an image says in both trees against the tree it was written from.
@@ -146,13 +146,22 @@ fn isoinfo_lists_iso9660_as_it_lists_what_genisoimage_wrote() {
 fn bsdtar_unpacks_iso9660() {
     let folder = tempfile::tempdir().unwrap();
     let mut stream = rich();
-    // It takes the numbers of devices for one of 64 bits, and cannot make those of genisoimage either.
-    stream.entries.retain(|entry| !matches!(entry.content, Content::Device(..)));
+    // Of large devices it takes the numbers for others than Linux does, it does not follow our continuations yet, and it
+    // makes no hard links of symbolic ones.
+    let short = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().is_none_or(|name| name.len() < 90);
+    stream.entries.retain(|entry| {
+        let target = matches!(&entry.content, Content::Symlink(target) if target.len() > 90);
+        short(&entry.path) && !target && entry.path != b"dev/many" && entry.path != b"links/short-too"
+    });
     let path = on_disk(folder.path(), &stream);
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
     if judge(Command::new("bsdtar").arg("-xpf").arg(&path).arg("-C").arg(&root)).is_some() {
-        fixture::compare(&root, &stream, Kept { nanoseconds: false, xattrs: false, sockets: false, ..ALL });
+        fixture::compare(
+            &root,
+            &stream,
+            Kept { nanoseconds: false, xattrs: false, sockets: false, root_time: false, ..ALL },
+        );
     }
 }
 
@@ -160,17 +169,30 @@ fn bsdtar_unpacks_iso9660() {
 fn xorriso_unpacks_iso9660_without_a_complaint() {
     let folder = tempfile::tempdir().unwrap();
     let mut stream = rich();
-    // It refuses targets of more than 1024 bytes.
-    stream.entries.retain(|entry| entry.path != b"links/longest");
+    // It refuses targets of more than 1024 bytes, and takes the numbers of large devices for others than Linux does.
+    stream.entries.retain(|entry| entry.path != b"links/longest" && entry.path != b"dev/many");
     let path = on_disk(folder.path(), &stream);
     let root = folder.path().join("root");
     let mut xorriso = Command::new("xorriso");
     xorriso
-        .args(["-abort_on", "WARNING", "-osirrox", "on:auto_chmod_on:sort_lba_off", "-hardlinks", "on", "-indev"])
+        .args([
+            "-abort_on",
+            "WARNING",
+            "-osirrox",
+            "device_files:auto_chmod_on:sort_lba_off",
+            "-hardlinks",
+            "on",
+            "-indev",
+        ])
         .arg(&path);
     xorriso.args(["-extract", "/"]).arg(&root);
+    // It sets no times of symbolic links.
     if judge(&mut xorriso).is_some() {
-        fixture::compare(&root, &stream, Kept { nanoseconds: false, xattrs: false, sockets: false, ..ALL });
+        fixture::compare(
+            &root,
+            &stream,
+            Kept { nanoseconds: false, xattrs: false, sockets: false, link_times: false, ..ALL },
+        );
     }
 }
 

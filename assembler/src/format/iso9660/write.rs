@@ -67,8 +67,6 @@ pub struct Image<'t> {
     links: Vec<u32>,
     options: Options,
     hierarchies: [Hierarchy; 2],
-    /// First sector and length in sectors of the continuations.
-    continuations: (u32, u32),
     /// First sector of a node's data.
     extents: Vec<u32>,
     first_data: u32,
@@ -100,7 +98,6 @@ impl<'t> Image<'t> {
             links: tree.links(),
             options,
             hierarchies: directories,
-            continuations: (0, 0),
             extents: vec![0; tree.nodes().len()],
             first_data: 0,
             sectors: 0,
@@ -134,12 +131,11 @@ impl<'t> Image<'t> {
                 write_padded(&hierarchy.path_table(big), out)?;
             }
         }
-        let mut continuations = Continuations { sector: self.continuations.0, bytes: Vec::new() };
         for hierarchy in &self.hierarchies {
-            for place in 0..hierarchy.directories.len() {
+            for (place, directory) in hierarchy.directories.iter().enumerate() {
+                let behind = directory.sector.saturating_add(directory.size / narrow::<u32>(SECTOR));
+                let mut continuations = Continuations { sector: behind, bytes: Vec::new() };
                 out.write_all(&self.directory(hierarchy, place, &mut continuations))?;
-            }
-            if hierarchy.kind == Kind::RockRidge {
                 write_padded(&continuations.bytes, out)?;
             }
         }
@@ -166,18 +162,18 @@ impl<'t> Image<'t> {
         }
         for at in 0..self.hierarchies.len() {
             // Sizes do not depend on the places that are still missing.
-            let mut continuations = Continuations { sector: 0, bytes: Vec::new() };
             let hierarchy = &self.hierarchies[at];
-            let sizes = (0..hierarchy.directories.len())
-                .map(|place| self.directory(hierarchy, place, &mut continuations).len() as u64)
-                .collect::<Vec<_>>();
-            for (directory, size) in self.hierarchies[at].directories.iter_mut().zip(sizes) {
+            let sizes = (0..hierarchy.directories.len()).map(|place| {
+                let mut continuations = Continuations { sector: 0, bytes: Vec::new() };
+                let size = self.directory(hierarchy, place, &mut continuations).len() as u64;
+                (size, continuations.bytes.len() as u64)
+            });
+            let sizes = sizes.collect::<Vec<_>>();
+            for (directory, (size, behind)) in self.hierarchies[at].directories.iter_mut().zip(sizes) {
                 directory.size = u32::try_from(size).map_err(|_| IsoError::Full { sectors: size / SECTOR })?;
                 directory.sector = take(size);
-            }
-            if self.hierarchies[at].kind == Kind::RockRidge {
-                let size = continuations.bytes.len() as u64;
-                self.continuations = (take(size), narrow(size.div_ceil(SECTOR)));
+                // Right behind their directory: who lists it reads on without seeking.
+                take(behind);
             }
         }
         self.first_data = take(0);

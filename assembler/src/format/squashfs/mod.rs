@@ -3,7 +3,7 @@
 //! The bytes are written by the `backhand` crate, from front to back but for the superblock. What it cannot write is counted in
 //! [`write::Lost`]: extended attributes, and so the capabilities of files, are left out; hard links become files of their own, each with
 //! a copy of the data. Its search for equal data is switched off: it trusts a 64-bit hash that strangers can make collide, and
-//! would give one file the bytes of another. The root's own time is that of 1970. `format/erofs` has none of these limits.
+//! would give one file the bytes of another. Targets of symbolic links end at 255 bytes. The root's own time is that of 1970. `format/erofs` has none of these limits.
 //!
 //! Source: Linux, `Documentation/filesystems/squashfs.rst`.
 
@@ -20,6 +20,12 @@ pub enum SquashfsError {
     #[error("could not store device `{path}`: its numbers end at 4095 and 1048575")]
     Device {
         /// The device's path.
+        path: String,
+    },
+    /// A target longer than the crate takes.
+    #[error("could not store the target of `{path}`: squashfs takes at most 255 bytes here; choose EROFS")]
+    Target {
+        /// The link's path.
         path: String,
     },
     /// More owners and groups than the format numbers.

@@ -3,7 +3,6 @@ use std::io::Cursor;
 use std::process::Command;
 
 use super::write::{Lost, write};
-use super::*;
 use crate::format::tree::fixture::{self, ALL, Kept, Stream, TIME, judge, rich, tiny};
 use crate::format::tree::{Content, shown};
 
@@ -20,10 +19,14 @@ fn image(stream: &Stream) -> (Vec<u8>, Lost) {
     (out.into_inner(), lost)
 }
 
-/// The rich tree, but for the root's time, which is always 0.
+/// The rich tree, but for the root's time, which is always 0, and long targets; and a directory of more than 64 KiB.
 fn sample() -> Stream {
     let mut stream = rich();
     stream.dir("", 0o750).mtime = 0;
+    stream.entries.retain(|entry| !matches!(&entry.content, Content::Symlink(target) if target.len() > 255));
+    for at in 0..5000 {
+        stream.file(format!("wider/a name that takes some room {at}"), 0o644, b"");
+    }
     stream
 }
 
@@ -77,6 +80,10 @@ fn what_does_not_fit_is_refused_by_name() {
     let mut stream = Stream::default();
     stream.add("dev", 0o644, Content::Device(4096, 0));
     assert_eq!(refuse(&stream), "could not store device `dev`: its numbers end at 4095 and 1048575");
+    let mut stream = Stream::default();
+    stream.symlink("long", "x".repeat(256));
+    let text = "could not store the target of `long`: squashfs takes at most 255 bytes here; choose EROFS";
+    assert_eq!(refuse(&stream), text);
     let mut stream = Stream::default();
     for at in 1..=65_535 {
         stream.file("d/".to_owned() + &at.to_string(), 0o644, b"").uid = at;

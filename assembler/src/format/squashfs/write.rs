@@ -16,6 +16,8 @@ use crate::format::tree::{BLOCK, Content, Contents, Node, TYPE, Tree, shown};
 
 /// Bytes of a block of data.
 const BLOCK_SIZE: u32 = 128 << 10;
+/// Most bytes of a link's target: the crate panics at more.
+const TARGET_MAX: usize = 255;
 /// Most owners and groups.
 const OWNERS_MAX: usize = 65_535;
 
@@ -34,7 +36,7 @@ pub struct Lost {
 ///
 /// # Errors
 ///
-/// - [`SquashfsError::Device`], [`SquashfsError::Owners`].
+/// - [`SquashfsError::Device`], [`SquashfsError::Target`], [`SquashfsError::Owners`].
 /// - [`SquashfsError::Content`]: a file's bytes could not be read, or are too few.
 /// - [`SquashfsError::Backhand`]: `out` refused bytes, or the crate the tree. What was written is no image.
 pub fn write(tree: &Tree, contents: &dyn Contents, time: u32, out: impl Write + Seek) -> Result<Lost, SquashfsError> {
@@ -92,6 +94,9 @@ fn push<'c>(
         Content::File { offset, size } => {
             let bytes = Bytes { contents, place: (*offset, *size), index, failed, reader: None };
             writer.push_file(bytes, path, head)?;
+        }
+        Content::Symlink(target) if target.len() > TARGET_MAX => {
+            return Err(SquashfsError::Target { path: shown(&node.path) });
         }
         Content::Symlink(target) => writer.push_symlink(OsStr::from_bytes(target), path, head)?,
         Content::Device(major, minor) => {

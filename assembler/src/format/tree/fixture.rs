@@ -172,10 +172,19 @@ pub(in crate::format) struct Kept {
     pub(in crate::format) xattrs: bool,
     pub(in crate::format) sockets: bool,
     pub(in crate::format) set_id: bool,
+    pub(in crate::format) link_times: bool,
+    pub(in crate::format) root_time: bool,
 }
 
-pub(in crate::format) const ALL: Kept =
-    Kept { links: true, nanoseconds: true, xattrs: true, sockets: true, set_id: true };
+pub(in crate::format) const ALL: Kept = Kept {
+    links: true,
+    nanoseconds: true,
+    xattrs: true,
+    sockets: true,
+    set_id: true,
+    link_times: true,
+    root_time: true,
+};
 
 pub(in crate::format) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -264,7 +273,7 @@ fn differences(node: &Node, meta: &Metadata, kept: Kept, links: u32) -> Vec<(&'s
     let attributes = &node.attributes;
     let mask = if kept.set_id { u32::MAX } else { !0o6000 };
     let mut all = vec![("mode (decimal)", i128::from(meta.mode() & mask), i128::from(attributes.mode & mask))];
-    if !matches!(node.content, Content::Symlink(_)) || is_root() {
+    if (kept.link_times || !matches!(node.content, Content::Symlink(_))) && (kept.root_time || !node.path.is_empty()) {
         all.push(("time", i128::from(meta.mtime()), i128::from(attributes.mtime)));
     }
     if kept.nanoseconds {

@@ -8,12 +8,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use flate2::{Compression, GzBuilder};
+use flate2::Compression;
 
 use super::boot::Boot;
 use super::{Host, Sink, WriteError};
 use crate::format::cpio::layout;
 use crate::format::cpio::write::{Attributes, Writer};
+use crate::format::gzip;
 use crate::format::tar::{Kind, Member, write as tar};
 use crate::rootfs::{RootfsError, path};
 use crate::store::Temporary;
@@ -82,8 +83,7 @@ fn fill(host: &Host<'_>) -> Result<(Boot, Temporary), WriteError> {
 
 /// Write the archive, compressed, into `out`, which `path` names.
 fn compress(host: &Host<'_>, out: impl Write, path: &Path) -> Result<Boot, WriteError> {
-    // No name, no time: equal archives give equal bytes.
-    let gzip = GzBuilder::new().operating_system(255).write(out, LEVEL);
+    let gzip = gzip::Writer::new(out, LEVEL, host.options.jobs);
     let mut initrd = Initrd { archive: Writer::new(Padded::new(gzip)).like_linuxkit(), boot: Boot::default() };
     host.fill(&mut initrd)?;
     let Initrd { archive, boot } = initrd;

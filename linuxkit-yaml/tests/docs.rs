@@ -1,0 +1,53 @@
+//! What `docs/manifest.md` shows and lists.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use linuxkit_yaml::{Code, parse, schema};
+use serde_json::Value;
+
+fn page() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manifest.md");
+    std::fs::read_to_string(path).expect("the page is there")
+}
+
+#[test]
+fn every_example_is_a_right_manifest() {
+    let page = page();
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    assert!(blocks.len() >= 8, "only {} examples", blocks.len());
+    for block in blocks {
+        if let Err(error) = parse(block, "docs/manifest.md") {
+            panic!("{error}\n{block}");
+        }
+    }
+}
+
+/// Collect every key of a schema.
+fn keys(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(words) => {
+            if let Some(Value::Object(properties)) = words.get("properties") {
+                found.extend(properties.keys().cloned());
+            }
+            words.values().for_each(|part| keys(part, found));
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| keys(part, found)),
+        _ => (),
+    }
+}
+
+#[test]
+fn every_key_and_every_code_is_on_the_page() {
+    let page = page();
+    let mut wanted = BTreeSet::new();
+    keys(&schema(), &mut wanted);
+    wanted.extend(Code::ALL.iter().map(|code| code.name().to_owned()));
+    for code in Code::ALL {
+        let row = format!("| `{code}` | {} | {} |", code.severity(), code.about());
+        assert!(page.contains(&row), "docs/manifest.md lacks {row}");
+    }
+    let missing: Vec<String> = wanted.into_iter().filter(|word| !page.contains(&format!("`{word}`"))).collect();
+    assert!(missing.is_empty(), "docs/manifest.md does not name {missing:?}");
+}
