@@ -1,7 +1,7 @@
 //! LinuxKit's layout: every folder of `cases/` is built with the `hullkit` program, and what comes out must be, entry by
 //! entry, what LinuxKit makes of the same manifest and images.
 //!
-//! `cargo test -p hullkit --test linuxkit -- volumes` runs the cases whose name contains `volumes`. `cases/README.md` says
+//! `cargo test -p hullkit --test linuxkit -- volumes` runs the cases whose name contains `volumes`. `README.md` here says
 //! what the files of a case mean, and how they were checked against LinuxKit itself.
 
 use std::process::ExitCode;
