@@ -112,6 +112,11 @@ fn word<'a>(entry: &'a Option<Spanned<String>>, label: &'a Option<Spanned<String
     said(entry).or_else(|| said(label)).unwrap_or_default()
 }
 
+/// The same for words by which an empty one takes back what the label says.
+fn last(entry: &Option<Spanned<String>>, label: &Option<Spanned<String>>) -> String {
+    pick(entry, label).map(|word| word.value.clone()).unwrap_or_default()
+}
+
 /// The entry's list; else the label's, followed by what the entry adds.
 fn extended<'a>(
     entry: &'a Option<Vec<Spanned<String>>>,
@@ -221,7 +226,11 @@ fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Dia
     for mount in pick(&entry.mounts, &label.mounts).into_iter().flatten() {
         let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
         let (kind, mut source) = (text(&mount.kind), text(&mount.source));
-        if kind == "bind" && entry.mounts.is_some() && !source.is_empty() {
+        if kind == "bind" && source.is_empty() {
+            let message = "a mount of type `bind` needs a `source`: a path of the host, or the name of a volume";
+            return Err(diagnose(input, &mount.at, message));
+        }
+        if kind == "bind" && entry.mounts.is_some() {
             let words: Vec<&str> = mount.options.iter().flatten().map(String::as_str).collect();
             let at = mount.source.as_ref().map_or(&mount.at, |source| &source.at);
             // LinuxKit checks the name and leaves it as it is, and then nothing is mounted.
@@ -311,7 +320,7 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
         gid_mappings: mappings(&entry.gid_mappings, &label.gid_mappings),
         sysctl: pick(&entry.sysctl, &label.sysctl).cloned().unwrap_or_default(),
         resources: resources::limits(pick(&entry.resources, &label.resources), rules),
-        cgroups_path: word(&entry.cgroups_path, &label.cgroups_path).to_owned(),
+        cgroups_path: last(&entry.cgroups_path, &label.cgroups_path),
         namespaces: spec::namespaces(
             word(&entry.net, &label.net),
             word(&entry.ipc, &label.ipc),
@@ -320,7 +329,7 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
             word(&entry.userns, &label.userns),
         ),
         devices,
-        rootfs_propagation: word(&entry.rootfs_propagation, &label.rootfs_propagation).to_owned(),
+        rootfs_propagation: last(&entry.rootfs_propagation, &label.rootfs_propagation),
         masked_paths: pick(&entry.masked_paths, &label.masked_paths).cloned().unwrap_or_default(),
         readonly_paths: pick(&entry.readonly_paths, &label.readonly_paths).cloned().unwrap_or_default(),
     })

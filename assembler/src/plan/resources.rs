@@ -2,7 +2,7 @@
 //!
 //! Source: OCI runtime-spec 1.2.1, `config-linux.md`, "Control groups".
 
-use linuxkit_yaml::{BlockIo, Cpu, Memory, NetworkLimits, Resources, Scalar};
+use linuxkit_yaml::{BlockIo, Cpu, InterfacePriority, Memory, Resources, Scalar};
 use serde::Serialize;
 
 /// Every limit of a container; `{}` in JSON when there are none.
@@ -29,7 +29,27 @@ pub struct Limits {
     pub hugepage_limits: Vec<Pages>,
     /// Network priorities.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub network: Option<NetworkLimits>,
+    pub network: Option<Network>,
+}
+
+/// Network priorities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// Class identifier of the packets.
+    #[serde(rename = "classID", skip_serializing_if = "Option::is_none")]
+    pub class_id: Option<u32>,
+    /// Priorities by interface.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub priorities: Vec<Priority>,
+}
+
+/// Priority on one interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Priority {
+    /// Interface.
+    pub name: String,
+    /// Priority.
+    pub priority: u32,
 }
 
 /// Whether some devices may be used.
@@ -94,8 +114,15 @@ pub fn limits(resources: Option<&Resources>, rules: Vec<Rule>) -> Limits {
         pids: pids.map(|pids| Pids { limit: pids.limit.unwrap_or(0) }),
         block_io: blockio,
         hugepage_limits: pages.collect(),
-        network,
+        network: network.map(|network| Network {
+            class_id: network.class_id,
+            priorities: network.priorities.into_iter().flatten().map(priority).collect(),
+        }),
     }
+}
+
+fn priority(one: InterfacePriority) -> Priority {
+    Priority { name: one.name.unwrap_or_default(), priority: one.priority.unwrap_or(0) }
 }
 
 /// Write a page size as the kernel names its cgroup files: `64KB`, `2MB`, `1GB`.
