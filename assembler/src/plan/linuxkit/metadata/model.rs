@@ -438,8 +438,7 @@ impl Writer {
         record.some("cgroups", runtime.cgroups.as_ref().map(|all| texts(all)));
         record.some("mounts", runtime.mounts.as_ref().map(|mounts| self.mounts(mounts)));
         record.some("mkdir", runtime.mkdir.as_ref().map(|all| texts(all)));
-        let interfaces =
-            |all: &Vec<RuntimeInterface>| Node::List(all.iter().map(|one| self.interface(one)).collect());
+        let interfaces = |all: &Vec<RuntimeInterface>| Node::List(all.iter().map(|one| self.interface(one)).collect());
         record.some("interfaces", runtime.interfaces.as_ref().map(interfaces));
         let mut namespaces = self.record();
         if let Some(bind) = &runtime.bind_ns {
