@@ -25,3 +25,25 @@ pub(super) fn print(manifest: &Manifest, form: Metadata) -> Result<Vec<u8>, Plan
         Metadata::Json => json::to_string(&tree).map(String::into_bytes).map_err(PlanError::Json),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Manifest, form, and what LinuxKit at the commit above wrote for it.
+    const GOLDEN: [(&str, Metadata, &str); 3] = [
+        (include_str!("golden/keys.yml"), Metadata::Yaml, include_str!("golden/keys.yaml.out")),
+        (include_str!("golden/keys.yml"), Metadata::Json, include_str!("golden/keys.json.out")),
+        (include_str!("golden/strings.yml"), Metadata::Yaml, include_str!("golden/strings.yaml.out")),
+    ];
+
+    #[test]
+    fn metadata_has_the_bytes_that_linuxkit_writes() {
+        for (text, form, want) in GOLDEN {
+            let word = if form == Metadata::Json { "metadata: json" } else { "metadata: yaml" };
+            let text = text.replace("metadata: yaml", word).replace("\"metadata\": \"yaml\"", word);
+            let manifest = linuxkit_yaml::parse(&text, "golden.yml").unwrap();
+            assert_eq!(String::from_utf8(print(&manifest, form).unwrap()).unwrap(), want);
+        }
+    }
+}

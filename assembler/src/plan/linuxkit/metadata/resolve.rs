@@ -114,7 +114,7 @@ fn timestamp(word: &str) -> Option<()> {
     let (month, rest) = pair(rest.strip_prefix('-').filter(|_| year.len() == 4)?)?;
     let (day, rest) = pair(rest.strip_prefix('-')?)?;
     let year: u32 = year.parse().ok()?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days = match month {
         2 => 28 + u32::from(leap),
         4 | 6 | 9 | 11 => 30,
@@ -140,7 +140,7 @@ fn timestamp(word: &str) -> Option<()> {
         (!fraction.is_empty()).then_some(rest)
     })?;
     if !zoned || rest == "Z" {
-        return (rest.is_empty() == !zoned).then_some(());
+        return (rest.is_empty() != zoned).then_some(());
     }
     let (hours, minutes) = rest.strip_prefix(['+', '-'])?.split_once(':')?;
     let two = |text: &str, limit| text.len() == 2 && pair(text).is_some_and(|(n, rest)| rest.is_empty() && n <= limit);
