@@ -46,4 +46,17 @@ mod tests {
             assert_eq!(String::from_utf8(print(&manifest, form).unwrap()).unwrap(), want);
         }
     }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        // A number beyond what a float holds is text to Go, and no number worth having to us.
+        let text = include_str!("golden/strings.yml").replace("1e999", "1e99x");
+        let manifest = linuxkit_yaml::parse(text, "strings.yml").unwrap();
+        let written = String::from_utf8(print(&manifest, Metadata::Yaml).unwrap()).unwrap();
+        let again = linuxkit_yaml::parse(&written, "again.yml").unwrap();
+        let contents = |manifest: &Manifest| {
+            manifest.files.iter().map(|file| file.contents.as_ref().map(|text| text.value.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(contents(&manifest), contents(&again));
+    }
 }

@@ -328,12 +328,12 @@ impl Writer {
     }
 
     /// Mappings of ids. LinuxKit reads the runtime specification's structs by lower-case keys, but its schema wants
-    /// `hostID` and `containerID`: those two never arrive and are written as 0.
+    /// `hostID` and `containerID`, and so it writes 0 for both; here they are what the manifest says.
     fn mappings(self, mappings: &[IdMapping]) -> Vec<Node> {
         let one = |mapping: &IdMapping| {
             let mut record = self.record();
-            record.oci("containerID", int(0), false);
-            record.oci("hostID", int(0), false);
+            record.oci("containerID", int(mapping.container_id), false);
+            record.oci("hostID", int(mapping.host_id), false);
             record.oci("size", int(mapping.size), false);
             record.end()
         };
@@ -350,7 +350,7 @@ impl Writer {
         record.end()
     }
 
-    /// Limits. As with mappings, keys with capitals never arrive in LinuxKit, and so are written as if absent.
+    /// Limits. As with mappings, keys with capitals never arrive in LinuxKit and do here.
     fn resources(self, resources: &Resources) -> Node {
         let mut record = self.record();
         record.oci_list("devices", resources.devices.iter().flatten().map(|rule| self.rule(rule)).collect());
@@ -360,9 +360,10 @@ impl Writer {
             record.oci_pointer("reservation", null_or(memory.reservation));
             record.oci_pointer("swap", null_or(memory.swap));
             record.oci_pointer("kernel", null_or(memory.kernel));
-            record.oci_pointer("kernelTCP", Node::Null);
+            record.oci_pointer("kernelTCP", null_or(memory.kernel_tcp));
             record.oci_pointer("swappiness", null_or(memory.swappiness));
-            for key in ["disableOOMKiller", "useHierarchy", "checkBeforeUpdate"] {
+            record.oci_pointer("disableOOMKiller", memory.disable_oom_killer.map_or(Node::Null, Node::Bool));
+            for key in ["useHierarchy", "checkBeforeUpdate"] {
                 record.oci_pointer(key, Node::Null);
             }
             record.end()
@@ -374,8 +375,8 @@ impl Writer {
             record.oci_pointer("quota", null_or(cpu.quota));
             record.oci_pointer("burst", Node::Null);
             record.oci_pointer("period", null_or(cpu.period));
-            record.oci_pointer("realtimeRuntime", Node::Null);
-            record.oci_pointer("realtimePeriod", Node::Null);
+            record.oci_pointer("realtimeRuntime", null_or(cpu.realtime_runtime));
+            record.oci_pointer("realtimePeriod", null_or(cpu.realtime_period));
             record.oci_word("cpus", word(cpu.cpus.as_ref()));
             record.oci_word("mems", word(cpu.mems.as_ref()));
             record.oci_pointer("idle", Node::Null);
@@ -391,23 +392,44 @@ impl Writer {
         let blockio = resources.blockio.as_ref().map_or(Node::Null, |blockio| {
             let mut record = self.record();
             record.oci_pointer("weight", null_or(blockio.weight));
-            record.oci_pointer("leafWeight", Node::Null);
-            for key in [
-                "weightDevice",
-                "throttleReadBpsDevice",
-                "throttleWriteBpsDevice",
-                "throttleReadIOPSDevice",
-                "throttleWriteIOPSDevice",
+            record.oci_pointer("leafWeight", null_or(blockio.leaf_weight));
+            let weights = blockio.weight_device.iter().flatten().map(|device| {
+                let mut record = self.record();
+                record.oci("major", int(device.major.unwrap_or(0)), false);
+                record.oci("minor", int(device.minor.unwrap_or(0)), false);
+                record.oci_pointer("weight", null_or(device.weight));
+                record.oci_pointer("leafWeight", null_or(device.leaf_weight));
+                record.end()
+            });
+            record.oci_list("weightDevice", weights.collect());
+            for (key, devices) in [
+                ("throttleReadBpsDevice", &blockio.throttle_read_bps_device),
+                ("throttleWriteBpsDevice", &blockio.throttle_write_bps_device),
+                ("throttleReadIOPSDevice", &blockio.throttle_read_iops_device),
+                ("throttleWriteIOPSDevice", &blockio.throttle_write_iops_device),
             ] {
-                record.oci_list(key, Vec::new());
+                let rates = devices.iter().flatten().map(|device| {
+                    let mut record = self.record();
+                    record.oci("major", int(device.major.unwrap_or(0)), false);
+                    record.oci("minor", int(device.minor.unwrap_or(0)), false);
+                    record.oci("rate", null_or(device.rate.or(Some(0))), false);
+                    record.end()
+                });
+                record.oci_list(key, rates.collect());
             }
             record.end()
         });
         record.oci_pointer("blockIO", blockio);
-        record.oci_list("hugepageLimits", Vec::new());
+        let pages = resources.hugepage_limits.iter().flatten().map(|page| {
+            let mut record = self.record();
+            record.oci("pageSize", text(page.page_size.as_ref().map_or("", |size| size.as_ref())), false);
+            record.oci("limit", null_or(page.limit.or(Some(0))), false);
+            record.end()
+        });
+        record.oci_list("hugepageLimits", pages.collect());
         let network = resources.network.as_ref().map_or(Node::Null, |network| {
             let mut record = self.record();
-            record.oci_pointer("classID", Node::Null);
+            record.oci_pointer("classID", null_or(network.class_id));
             let priority = |priority: &linuxkit_yaml::InterfacePriority| {
                 let mut record = self.record();
                 record.oci("name", text(priority.name.as_deref().unwrap_or_default()), false);
