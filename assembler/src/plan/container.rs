@@ -315,6 +315,9 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
         }
     }
     let (devices, rules) = devices(input)?;
+    // A name of its own is what a container with a `hostname` wants; LinuxKit's would fail to start without `uts: new`.
+    let named = input.layout == Layout::Native && !word(&entry.hostname, &label.hostname).is_empty();
+    let uts = Some(word(&entry.uts, &label.uts)).filter(|uts| !uts.is_empty() || !named).unwrap_or("new");
     Ok(spec::Linux {
         uid_mappings: mappings(&entry.uid_mappings, &label.uid_mappings),
         gid_mappings: mappings(&entry.gid_mappings, &label.gid_mappings),
@@ -324,7 +327,7 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
         namespaces: spec::namespaces(
             word(&entry.net, &label.net),
             word(&entry.ipc, &label.ipc),
-            word(&entry.uts, &label.uts),
+            uts,
             word(&entry.pid, &label.pid),
             word(&entry.userns, &label.userns),
         ),

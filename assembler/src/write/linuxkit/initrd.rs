@@ -37,9 +37,8 @@ const LEVEL: Compression = Compression::new(6);
 /// - [`WriteError`].
 pub fn outputs(host: &Host<'_>, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let (boot, archive) = fill(host)?;
-    // Unlike LinuxKit, padded: the kernel looks for the next archive at multiples of four.
-    let padding = &[0; 3][..layout::padding(boot.ucode.len() as u64)];
-    let image = [Piece::Bytes(&boot.ucode), Piece::Bytes(padding), Piece::File(archive.path())];
+    // Not padded: the kernel looks for a compressed archive at every byte.
+    let image = [Piece::Bytes(&boot.ucode), Piece::File(archive.path())];
     let mut outputs = boot.outputs(dir, name)?;
     outputs.push(Output::join(&dir.join(format!("{name}-initrd.img")), &image)?);
     Ok(outputs)
