@@ -238,7 +238,7 @@ fn fetch(global: &Global, names: &[Reference], arches: &[Arch]) -> Result<()> {
             found.push((name_of(name), source.resolve(name, *arch)?));
         }
     }
-    let images = found.iter().map(|(name, image)| (name.as_str(), image.origin.as_ref(), image.layers.as_slice()));
+    let images = found.iter().map(|(name, image)| (name.as_str(), image.origin.as_ref(), pull::sizes(&image.layers)));
     let result = pull::fetch(images, &store, &registries, global.jobs, shown.as_ref());
     for note in registries.notes() {
         eprintln!("note: {note}");

@@ -17,20 +17,8 @@ pub(super) mod fixture;
 #[cfg(test)]
 mod tests;
 
-/// Type bits of a mode, as in `st_mode`.
-pub const TYPE: u32 = 0o170_000;
-/// A FIFO.
-pub const FIFO: u32 = 0o010_000;
-/// A character device.
-pub const CHAR: u32 = 0o020_000;
-/// A directory.
-pub const DIRECTORY: u32 = 0o040_000;
-/// A block device.
-pub const BLOCK: u32 = 0o060_000;
-/// A regular file.
-pub const REGULAR: u32 = 0o100_000;
-/// A symbolic link.
-pub const SYMLINK: u32 = 0o120_000;
+pub use super::cpio::layout::{BLOCK, CHAR, DIRECTORY, FIFO, REGULAR, SYMLINK, TYPE};
+
 /// A socket.
 pub const SOCKET: u32 = 0o140_000;
 

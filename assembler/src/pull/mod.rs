@@ -72,9 +72,14 @@ pub fn pull(
     jobs: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<Pulled, PullError> {
-    let images =
-        images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), image.layers.as_slice()));
+    let images = images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), sizes(&image.layers)));
     fetch(images, store, registries, jobs, progress)
+}
+
+/// Give digest and length of each layer's blob.
+#[must_use]
+pub fn sizes(layers: &[Layer]) -> Vec<(Digest, u64)> {
+    layers.iter().map(|layer| (layer.digest, layer.size)).collect()
 }
 
 /// Bring everything that belongs to some images, layouts of which are to be written, into the store.
@@ -89,40 +94,33 @@ pub fn pull_whole<'a>(
     jobs: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<Pulled, PullError> {
-    let mut wanted: BTreeMap<Digest, Wanted> = BTreeMap::new();
-    for whole in images {
-        for (digest, size) in whole.blobs.iter().filter(|(digest, _)| !store.has(digest)) {
-            let Some(Reference::Registry(name)) = &whole.origin else {
-                let reason = format!("its blob {digest} is not in the store; import the image again");
-                return Err(PullError::Unusable { reference: whole.reference.clone(), reason });
-            };
-            wanted.entry(*digest).or_insert_with(|| Wanted { size: *size, name: name.clone() });
-        }
-    }
-    let (blobs, bytes) = fetch_all(registries, store, &wanted, jobs, progress)?;
-    Ok(Pulled { blobs, bytes })
+    let images = images.map(|whole| {
+        let blobs = whole.blobs.iter().map(|(digest, size)| (*digest, *size)).collect();
+        (whole.reference.as_str(), whole.origin.as_ref(), blobs)
+    });
+    fetch(images, store, registries, jobs, progress)
 }
 
-/// Bring the layers of images that were resolved one by one.
+/// Bring blobs of images into the store: of each image its name, where it came from, and digest and length of its blobs.
 ///
 /// # Errors
 ///
 /// - As [`pull`].
 pub fn fetch<'a>(
-    images: impl Iterator<Item = (&'a str, Option<&'a Reference>, &'a [Layer])>,
+    images: impl Iterator<Item = (&'a str, Option<&'a Reference>, Vec<(Digest, u64)>)>,
     store: &Store,
     registries: &Registries,
     jobs: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<Pulled, PullError> {
     let mut wanted: BTreeMap<Digest, Wanted> = BTreeMap::new();
-    for (reference, origin, layers) in images {
-        for layer in layers.iter().filter(|layer| !store.has(&layer.digest)) {
+    for (reference, origin, blobs) in images {
+        for (digest, size) in blobs.into_iter().filter(|(digest, _)| !store.has(digest)) {
             let Some(Reference::Registry(name)) = origin else {
-                let reason = format!("layer {} is not in the store; import the image again", layer.digest);
+                let reason = format!("its blob {digest} is not in the store; import the image again");
                 return Err(PullError::Unusable { reference: reference.to_owned(), reason });
             };
-            wanted.entry(layer.digest).or_insert_with(|| Wanted { size: layer.size, name: name.clone() });
+            wanted.entry(digest).or_insert_with(|| Wanted { size, name: name.clone() });
         }
     }
     let (blobs, bytes) = fetch_all(registries, store, &wanted, jobs, progress)?;
