@@ -152,7 +152,7 @@ impl Client {
         let (store, registries) = (self.store(), Registries::new(self.options.clone()));
         let image = Source::new(&store, &registries).resolve(name, ARCH)?;
         let text = name.to_string();
-        let images = [(text.as_str(), image.origin.as_ref(), image.layers.as_slice())];
+        let images = [(text.as_str(), image.origin.as_ref(), hullkit::pull::sizes(&image.layers))];
         let pulled = fetch(images.into_iter(), &store, &registries, JOBS, &Silent)?;
         Ok((image, pulled))
     }
