@@ -167,6 +167,42 @@ files: [{path: etc/motd, contents: hello}]
     }
 
     #[test]
+    fn all_that_is_wrong_is_told_before_any_image_is_looked_at() {
+        let place = place();
+        let text = "\
+services:
+- name: a
+  image: nowhere.invalid/x:1
+  binds: ['none:/x', /a]
+  capabilities: [chown]
+  rlimits: ['foo,1,2']
+  tmpfs: ['a:b:c']
+  devices: [{path: /dev/x, type: c}]
+  uid: nobody
+files: [{path: ../x, contents: y, mode: '0644'}]
+";
+        fs::write(place.path().join("wrong.yml"), text).unwrap();
+        let output = hullkit(&place, &["lint", "--json", "wrong.yml"]);
+        assert_eq!(output.status.code(), Some(1));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let lines: Vec<u64> = found.as_array().unwrap().iter().map(|one| one["line"].as_u64().unwrap()).collect();
+        assert_eq!(lines, [4, 4, 5, 6, 7, 8, 9, 10], "{found:#}");
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_no_failure() {
+        let place = place();
+        let mut child = command(place.path(), &["schema"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(141), &b""[..]));
+    }
+
+    #[test]
     fn what_has_no_meaning_here_says_what_to_do_instead() {
         let place = place();
         for (args, say) in [

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use linuxkit_yaml::{Code, Diagnostic, LintOptions, Severity, lint};
+use linuxkit_yaml::{Code, Diagnostic, LintOptions, Manifest, Severity, lint};
 use serde::Serialize;
 
 use super::Global;
 use crate::manifest;
+use crate::plan::{self, Layout};
 
 /// Tell what is wrong, or probably not meant, in a manifest.
 #[derive(Debug, Args)]
@@ -76,6 +77,15 @@ impl From<&Diagnostic> for Row {
     }
 }
 
+/// Tell what a plan would refuse whatever the images are, but for places that are known to be wrong already.
+fn unplannable(manifest: &Manifest, replace_init: bool, known: &[Diagnostic]) -> Vec<Diagnostic> {
+    let place = |one: &Diagnostic| (one.file().to_owned(), one.line(), one.column());
+    let wrong: Vec<_> = known.iter().filter(|one| one.severity() == Severity::Error).map(place).collect();
+    let mut found = plan::check(manifest, Layout::of(manifest, replace_init));
+    found.retain(|one| !wrong.contains(&place(one)));
+    found
+}
+
 /// Print what is found. Out: the exit code, 1 if there are errors.
 ///
 /// # Errors
@@ -90,6 +100,10 @@ pub fn run(args: &LintArgs, global: &Global) -> anyhow::Result<ExitCode> {
         // A volume that seems missing may be in the file that could not be read.
         let whole = found.is_empty();
         more.retain(|one| whole || one.code != Code::UnknownVolume);
+        if whole {
+            more.extend(unplannable(&manifest, args.replace_init, &more));
+        }
+        more.sort_by_key(|one| (one.file().to_owned(), one.line(), one.column()));
         found.extend(more);
     }
     let count = |severity| found.iter().filter(|one| one.severity() == severity).count();

@@ -1,6 +1,7 @@
 //! How a failure is told: the chain of causes once, then what the user can do.
 
 use std::fmt::Write as _;
+use std::io;
 
 use crate::manifest::ReadError;
 use crate::plan::PlanError;
@@ -23,6 +24,15 @@ pub fn report(error: &anyhow::Error) -> String {
         let _ = write!(text, "\nhint: {hint}");
     }
     text
+}
+
+/// Tell whether an error is that nobody reads standard output any more. Broken connections of a registry are a
+/// [`PullError`]'s cause and do not count.
+#[must_use]
+pub fn reader_left(error: &anyhow::Error) -> bool {
+    let written = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let printed = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    written.or(printed) == Some(io::ErrorKind::BrokenPipe)
 }
 
 /// What the user can do about one error of a chain.

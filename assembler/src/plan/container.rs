@@ -46,31 +46,42 @@ pub(super) struct Compiled {
     pub user: Option<String>,
 }
 
-/// Compile one container into what runs in it.
-pub(super) fn config(input: &Input<'_>) -> Result<spec::Config, Box<Diagnostic>> {
+/// Compile one container into what runs in it, or tell everything that is wrong with it.
+pub(super) fn config(input: &Input<'_>) -> Result<spec::Config, Vec<Diagnostic>> {
     let (entry, label) = (&input.entry.config, input.label);
     let readonly = entry.readonly.or(label.readonly).unwrap_or(false);
-    Ok(spec::Config {
+    let mut problems = Vec::new();
+    let config = spec::Config {
         oci_version: spec::OCI_VERSION,
-        process: process(input)?,
+        process: process(input, &mut problems),
         root: spec::Root { path: "rootfs", readonly },
         hostname: word(&entry.hostname, &label.hostname).to_owned(),
-        mounts: mounts(input, readonly)?,
+        mounts: mounts(input, readonly, &mut problems),
         annotations: pick(&entry.annotations, &label.annotations).cloned().unwrap_or_default(),
-        linux: linux(input)?,
-    })
+        linux: linux(input, &mut problems),
+    };
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// Take a result, or take its problem down.
+fn keep<T>(problems: &mut Vec<Diagnostic>, result: Result<T, Box<Diagnostic>>) -> Option<T> {
+    result.map_err(|problem| problems.push(*problem)).ok()
 }
 
 /// Compile one container for Hullkit's init.
 ///
 /// In: `lower`, the absolute path of the image's root on the host.
-pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Box<Diagnostic>> {
+pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Vec<Diagnostic>> {
     let (entry, label) = (&input.entry.config, input.label);
     let config = config(&input)?;
     let at = &input.entry.name.at;
-    let mut spec: Spec = serde_json::to_value(&config).and_then(serde_json::from_value).map_err(|error| {
-        diagnose(&input, at, format!("this container's configuration is not one of OCI's: {error}"))
-    })?;
+    let wrong = |message: String| vec![*diagnose(&input, at, message)];
+    if config.process.args.is_empty() {
+        return Err(wrong("this container has no command: neither the manifest nor the image says what to run".into()));
+    }
+    let mut spec: Spec = serde_json::to_value(&config)
+        .and_then(serde_json::from_value)
+        .map_err(|error| wrong(format!("this container's configuration is not one of OCI's: {error}")))?;
     if let Some(signal) = input.image.config().as_ref().and_then(|config| config.stop_signal().clone()) {
         let mut annotations = spec.annotations().clone().unwrap_or_default();
         annotations.entry(STOP_SIGNAL.to_owned()).or_insert(signal);
@@ -141,7 +152,7 @@ fn diagnose(input: &Input<'_>, at: &Position, message: impl std::fmt::Display) -
 }
 
 /// What runs, as whom, with which rights.
-fn process(input: &Input<'_>) -> Result<spec::Process, Box<Diagnostic>> {
+fn process(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::Process {
     let (entry, label) = (&input.entry.config, input.label);
     let image = input.image.config().as_ref();
     let from_image = || {
@@ -150,40 +161,37 @@ fn process(input: &Input<'_>) -> Result<spec::Process, Box<Diagnostic>> {
         [entrypoint, command].concat()
     };
     let args = pick(&entry.command, &label.command).cloned().unwrap_or_else(from_image);
-    if args.is_empty() && input.layout == Layout::Native {
-        let message = "this container has no command: neither the manifest nor the image says what to run";
-        return Err(diagnose(input, &input.entry.name.at, message));
-    }
     let cwd = Some(word(&entry.cwd, &label.cwd)).filter(|cwd| !cwd.is_empty()).map(str::to_owned);
     let working_dir = || image.and_then(|config| config.working_dir().clone()).filter(|folder| !folder.is_empty());
-    Ok(spec::Process {
-        user: user(input)?,
+    spec::Process {
+        user: user(input, problems),
         args,
         env: pick(&entry.env, &label.env)
             .cloned()
             .or_else(|| image.and_then(|config| config.env().clone()))
             .unwrap_or_default(),
         cwd: cwd.or_else(working_dir).unwrap_or_else(|| "/".to_owned()),
-        capabilities: capability_sets(input)?,
-        rlimits: rlimit_list(input)?,
+        capabilities: keep(problems, capability_sets(input)).unwrap_or_default(),
+        rlimits: rlimit_list(input, problems),
         no_new_privileges: entry.no_new_privileges.or(label.no_new_privileges).unwrap_or(false),
         oom_score_adj: entry.oom_score_adj.or(label.oom_score_adj),
-    })
+    }
 }
 
 /// As whom the process runs; what the image says is added when its layers are here.
-fn user(input: &Input<'_>) -> Result<spec::User, Box<Diagnostic>> {
+fn user(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::User {
     let (entry, label) = (&input.entry.config, input.label);
-    let number = |id: Option<&Spanned<Id>>| {
+    let mut number = |id: Option<&Spanned<Id>>| {
         let at = id.map_or(&input.entry.name.at, |id| &id.at);
-        input.ids.number(id.map(|id| &id.value)).map_err(|error| diagnose(input, at, error))
+        let number = input.ids.number(id.map(|id| &id.value)).map_err(|error| diagnose(input, at, error));
+        keep(problems, number).unwrap_or_default()
     };
     let groups = pick(&entry.additional_gids, &label.additional_gids);
-    Ok(spec::User {
-        uid: number(pick(&entry.uid, &label.uid))?,
-        gid: number(pick(&entry.gid, &label.gid))?,
-        additional_gids: groups.into_iter().flatten().map(|group| number(Some(group))).collect::<Result<_, _>>()?,
-    })
+    spec::User {
+        uid: number(pick(&entry.uid, &label.uid)),
+        gid: number(pick(&entry.gid, &label.gid)),
+        additional_gids: groups.into_iter().flatten().map(|group| number(Some(group))).collect(),
+    }
 }
 
 /// The five sets.
@@ -202,56 +210,63 @@ fn capability_sets(input: &Input<'_>) -> Result<capabilities::Sets, Box<Diagnost
 }
 
 /// The resource limits.
-fn rlimit_list(input: &Input<'_>) -> Result<Vec<rlimits::Rlimit>, Box<Diagnostic>> {
+fn rlimit_list(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> Vec<rlimits::Rlimit> {
     let list = pick(&input.entry.config.rlimits, &input.label.rlimits).into_iter().flatten();
-    list.map(|text| rlimits::parse(text).map_err(|error| diagnose(input, &text.at, error))).collect()
+    let parsed = |text: &Spanned<String>| rlimits::parse(text).map_err(|error| diagnose(input, &text.at, error));
+    list.filter_map(|text| keep(problems, parsed(text))).collect()
 }
 
 /// The mounts inside the container.
-fn mounts(input: &Input<'_>, readonly: bool) -> Result<Vec<spec::Mount>, Box<Diagnostic>> {
+fn mounts(input: &Input<'_>, readonly: bool, problems: &mut Vec<Diagnostic>) -> Vec<spec::Mount> {
     let (entry, label) = (&input.entry.config, input.label);
     let mut mounts = Mounts::defaults(readonly);
     for text in pick(&entry.tmpfs, &label.tmpfs).into_iter().flatten() {
-        mounts.tmpfs(text).map_err(|error| diagnose(input, &text.at, error))?;
+        keep(problems, mounts.tmpfs(text).map_err(|error| diagnose(input, &text.at, error)));
     }
     // What a label binds is a path of the host, even if it does not begin with `/`: an image knows no volumes.
     let theirs = label.binds.iter().flatten().filter(|_| entry.binds.is_none());
     for text in theirs {
-        mounts.bind(text).map_err(|error| diagnose(input, &text.at, error))?;
+        keep(problems, mounts.bind(text).map_err(|error| diagnose(input, &text.at, error)));
     }
     for text in entry.binds.as_ref().or(entry.binds_add.as_ref()).into_iter().flatten() {
-        let bind = with_volume(input, text)?;
-        mounts.bind(&bind).map_err(|error| diagnose(input, &text.at, error))?;
+        let Some(bind) = keep(problems, with_volume(input, text)) else { continue };
+        keep(problems, mounts.bind(&bind).map_err(|error| diagnose(input, &text.at, error)));
     }
     for mount in pick(&entry.mounts, &label.mounts).into_iter().flatten() {
-        let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
-        let (kind, mut source) = (text(&mount.kind), text(&mount.source));
-        if kind == "bind" && source.is_empty() {
-            let message = "a mount of type `bind` needs a `source`: a path of the host, or the name of a volume";
-            return Err(diagnose(input, &mount.at, message));
-        }
-        if kind == "bind" && entry.mounts.is_some() {
-            let words: Vec<&str> = mount.options.iter().flatten().map(String::as_str).collect();
-            let at = mount.source.as_ref().map_or(&mount.at, |source| &source.at);
-            // LinuxKit checks the name and leaves it as it is, and then nothing is mounted.
-            source = volume_path(input, at, &source, &words)?;
-        }
-        let made = spec::Mount {
-            destination: text(&mount.destination),
-            kind,
-            source,
-            options: mount.options.clone().unwrap_or_default(),
-            uid_mappings: ranges(mount.uidmappings.as_ref()),
-            gid_mappings: ranges(mount.gidmappings.as_ref()),
-        };
-        let mapped = !made.uid_mappings.is_empty() || !made.gid_mappings.is_empty();
-        if mapped && input.layout == Layout::Native {
-            let message = "hullkit's init cannot map the ids of a mount: map those of the container by `uidMappings`";
-            return Err(diagnose(input, &mount.at, message));
-        }
-        mounts.mount(made).map_err(|error| diagnose(input, &mount.at, error))?;
+        let Some(made) = keep(problems, one_mount(input, mount)) else { continue };
+        keep(problems, mounts.mount(made).map_err(|error| diagnose(input, &mount.at, error)));
     }
-    Ok(host_files(input, mounts).into_vec())
+    host_files(input, mounts).into_vec()
+}
+
+/// One entry of `mounts`.
+fn one_mount(input: &Input<'_>, mount: &Spanned<linuxkit_yaml::Mount>) -> Result<spec::Mount, Box<Diagnostic>> {
+    let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
+    let (kind, mut source) = (text(&mount.kind), text(&mount.source));
+    if kind == "bind" && source.is_empty() {
+        let message = "a mount of type `bind` needs a `source`: a path of the host, or the name of a volume";
+        return Err(diagnose(input, &mount.at, message));
+    }
+    if kind == "bind" && input.entry.config.mounts.is_some() {
+        let words: Vec<&str> = mount.options.iter().flatten().map(String::as_str).collect();
+        let at = mount.source.as_ref().map_or(&mount.at, |source| &source.at);
+        // LinuxKit checks the name and leaves it as it is, and then nothing is mounted.
+        source = volume_path(input, at, &source, &words)?;
+    }
+    let made = spec::Mount {
+        destination: text(&mount.destination),
+        kind,
+        source,
+        options: mount.options.clone().unwrap_or_default(),
+        uid_mappings: ranges(mount.uidmappings.as_ref()),
+        gid_mappings: ranges(mount.gidmappings.as_ref()),
+    };
+    let mapped = !made.uid_mappings.is_empty() || !made.gid_mappings.is_empty();
+    if mapped && input.layout == Layout::Native {
+        let message = "hullkit's init cannot map the ids of a mount: map those of the container by `uidMappings`";
+        return Err(diagnose(input, &mount.at, message));
+    }
+    Ok(made)
 }
 
 /// Put the path of a volume into a bind that names one.
@@ -302,7 +317,7 @@ fn ranges(list: Option<&Vec<linuxkit_yaml::IdMapping>>) -> Vec<spec::IdMapping> 
 }
 
 /// Namespaces, devices, limits.
-fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
+fn linux(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::Linux {
     let (entry, label) = (&input.entry.config, input.label);
     let mappings = |entry, label| ranges(pick(entry, label));
     for (key, value) in [("pid", &entry.pid), ("ipc", &entry.ipc), ("uts", &entry.uts), ("userns", &entry.userns)] {
@@ -311,14 +326,14 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
         if let Some(word) = wrong {
             let message =
                 format!("`none` is not a choice for `{key}`: write `host`, `new`, or the path of a namespace");
-            return Err(diagnose(input, &word.at, message));
+            problems.push(*diagnose(input, &word.at, message));
         }
     }
-    let (devices, rules) = devices(input)?;
+    let (devices, rules) = devices(input, problems);
     // A name of its own is what a container with a `hostname` wants; LinuxKit's would fail to start without `uts: new`.
     let named = input.layout == Layout::Native && !word(&entry.hostname, &label.hostname).is_empty();
     let uts = Some(word(&entry.uts, &label.uts)).filter(|uts| !uts.is_empty() || !named).unwrap_or("new");
-    Ok(spec::Linux {
+    spec::Linux {
         uid_mappings: mappings(&entry.uid_mappings, &label.uid_mappings),
         gid_mappings: mappings(&entry.gid_mappings, &label.gid_mappings),
         sysctl: pick(&entry.sysctl, &label.sysctl).cloned().unwrap_or_default(),
@@ -335,11 +350,11 @@ fn linux(input: &Input<'_>) -> Result<spec::Linux, Box<Diagnostic>> {
         rootfs_propagation: last(&entry.rootfs_propagation, &label.rootfs_propagation),
         masked_paths: pick(&entry.masked_paths, &label.masked_paths).cloned().unwrap_or_default(),
         readonly_paths: pick(&entry.readonly_paths, &label.readonly_paths).cloned().unwrap_or_default(),
-    })
+    }
 }
 
 /// Device nodes, and the cgroup rules that let the container open them.
-fn devices(input: &Input<'_>) -> Result<(Vec<spec::Device>, Vec<Rule>), Box<Diagnostic>> {
+fn devices(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> (Vec<spec::Device>, Vec<Rule>) {
     let (mut nodes, mut rules) = (Vec::new(), Vec::new());
     for device in pick(&input.entry.config.devices, &input.label.devices).into_iter().flatten() {
         let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone()).unwrap_or_default();
@@ -350,17 +365,15 @@ fn devices(input: &Input<'_>) -> Result<(Vec<spec::Device>, Vec<Rule>), Box<Diag
         }
         let (major, minor) = (device.major.unwrap_or(0), device.minor.unwrap_or(0));
         let Some(mode) = device.mode.as_ref().filter(|mode| !mode.text.is_empty()) else {
-            return Err(diagnose(
-                input,
-                &device.at,
-                format!("the device `{path}` needs a `mode`, as in mode: \"0666\""),
-            ));
+            let message = format!("the device `{path}` needs a `mode`, as in mode: \"0666\"");
+            problems.push(*diagnose(input, &device.at, message));
+            continue;
         };
         let (access, kind_of_rule) = ("rwm".to_owned(), kind.clone());
         rules.push(Rule { allow: true, kind: kind_of_rule, major: Some(major), minor: Some(minor), access });
         nodes.push(spec::Device { path, kind, major, minor, file_mode: mode.bits });
     }
-    Ok((nodes, rules))
+    (nodes, rules)
 }
 
 /// What init does around the container; every sub-key is the entry's if it is there, the label's otherwise.

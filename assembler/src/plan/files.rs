@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use linuxkit_yaml::{File, Manifest, Metadata};
+use linuxkit_yaml::{Diagnostic, File, Manifest, Metadata};
 
 use super::ids::Ids;
 use super::{FileContent, PlanError, PlannedFile};
@@ -55,6 +55,22 @@ pub fn plan(manifest: &Manifest, ids: &Ids, store: &Store, places: &Places) -> R
         planned.push(PlannedFile { path, content, mode, uid, gid });
     }
     Ok(planned)
+}
+
+/// Tell what is wrong with paths and owners, and read nothing.
+pub(super) fn check(manifest: &Manifest, ids: &Ids) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for file in &manifest.files {
+        if clean(&file.path).is_none() {
+            let message = format!("`{}` does not name a file below the host's root", file.path.value);
+            problems.push(manifest.diagnose(&file.path.at, message));
+        }
+        for id in [&file.uid, &file.gid].into_iter().flatten() {
+            problems
+                .extend(ids.number(Some(&id.value)).err().map(|error| manifest.diagnose(&id.at, error.to_string())));
+        }
+    }
+    problems
 }
 
 /// Bring a path into the form of [`PlannedFile::path`]; none if it names the root itself or leads out of it.

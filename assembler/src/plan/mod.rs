@@ -439,8 +439,8 @@ fn containers(
         let input = container::Input { layout: Layout::Native, manifest, ids, section, entry, label, image: config };
         let compiled = match container::compile(input, &lower) {
             Ok(compiled) => compiled,
-            Err(problem) => {
-                problems.push(*problem);
+            Err(found) => {
+                problems.extend(found);
                 continue;
             }
         };
@@ -497,6 +497,18 @@ fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
             }
         }
     }
+}
+
+/// Tell what no image is needed for: everything wrong with the containers and with the paths of `files`.
+#[must_use]
+pub fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
+    let ids = ids::Ids::of(manifest);
+    let (label, image) = (ContainerConfig::default(), ImageConfiguration::default());
+    let containers = manifest.containers().flat_map(|(section, entry)| {
+        let input = container::Input { layout, manifest, ids: &ids, section, entry, label: &label, image: &image };
+        container::config(&input).err().unwrap_or_default()
+    });
+    containers.chain(files::check(manifest, &ids)).collect()
 }
 
 /// What is taken of the kernel image.

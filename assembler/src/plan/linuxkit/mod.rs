@@ -280,7 +280,7 @@ impl Planner<'_> {
                 Ok(config) => {
                     self.bundle(&bundle, &origin, one.resolved.digest, &config, container::runtime(&input))?;
                 }
-                Err(problem) => problems.push(*problem),
+                Err(found) => problems.extend(found),
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(ManifestError { diagnostics: problems }.into()) }
