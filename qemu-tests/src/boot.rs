@@ -27,7 +27,8 @@ const SHOWN: usize = 60;
 pub fn check(case: &Case, arch: Arch, place: &Place, work: &Path) -> anyhow::Result<()> {
     let out = work.join("out");
     place::empty(&out)?;
-    let name = place.build(&case.folder.join("host.yml"), arch, &out)?;
+    let more = if case.replace_init { &["--replace-init"][..] } else { &[] };
+    let name = place.build(&case.folder.join("host.yml"), arch, &out, more)?;
     let machine = machine(case, arch, &name)?;
     let log = work.join("console.log");
     let vm = start(&machine, &log)?;

@@ -25,6 +25,9 @@ pub struct Case {
     /// Words before those of the manifest on the kernel's command line.
     #[serde(default)]
     pub cmdline: String,
+    /// Build with `--replace-init`.
+    #[serde(default)]
+    pub replace_init: bool,
     /// RAM of the guest, as `--mem` takes it.
     #[serde(default = "default_memory")]
     pub mem: String,

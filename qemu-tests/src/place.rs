@@ -64,15 +64,16 @@ impl Place {
         command.output().with_context(|| format!("could not run `{}`; `cargo build` makes it", self.hullkit.display()))
     }
 
-    /// Build a manifest into kernel, initrd and command line.
+    /// Build a manifest into kernel, initrd and command line. In: `more`, further words of the command line.
     ///
     /// Out: the path to which `-kernel`, `-initrd.img` and `-cmdline` are appended.
     ///
     /// # Errors
     ///
     /// The build failed; the error has what it printed.
-    pub fn build(&self, manifest: &Path, arch: Arch, into: &Path) -> anyhow::Result<PathBuf> {
-        let output = self.hullkit(into, build_args(manifest, arch, into))?;
+    pub fn build(&self, manifest: &Path, arch: Arch, into: &Path, more: &[&str]) -> anyhow::Result<PathBuf> {
+        let more = more.iter().map(OsString::from);
+        let output = self.hullkit(into, build_args(manifest, arch, into).into_iter().chain(more))?;
         if !output.status.success() {
             bail!("`hullkit build` ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
         }

@@ -49,7 +49,7 @@ const SERVICE: &str = "service | first line";
 pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result<Vec<Figure>> {
     let manifest = work.join("host.yml");
     fs::write(&manifest, HOST).context("could not write the manifest")?;
-    let name = place.build(&manifest, ARCH, work)?;
+    let name = place.build(&manifest, ARCH, work, &[])?;
     let file = |suffix: &str| PathBuf::from(format!("{}{suffix}", name.display()));
     let host = machine(file("-kernel"), file("-initrd.img"))?;
     let floor = machine(file("-kernel"), floor(work)?)?;
