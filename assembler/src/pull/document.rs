@@ -196,10 +196,11 @@ pub(super) fn diff_ids(bytes: &[u8], reference: &str) -> Result<Vec<Digest>, Pul
     parse::<Config>(bytes, reference, "the image configuration").map(|config| config.rootfs.diff_ids)
 }
 
-/// Read an image configuration and check that it is for `arch`.
+/// Read an image configuration and check that it is for `arch`; one that does not say for which machine it is, is taken.
 pub(super) fn config(bytes: &[u8], arch: Arch, reference: &str) -> Result<Config, PullError> {
     let config: Config = parse(bytes, reference, "the image configuration")?;
-    if config.architecture == arch.name() && config.os == "linux" {
+    let fits = |said: &str, wanted: &str| said.is_empty() || said == wanted;
+    if fits(&config.architecture, arch.name()) && fits(&config.os, "linux") {
         return Ok(config);
     }
     let have = vec![format!("{}/{}", config.os, config.architecture)];
