@@ -93,9 +93,9 @@ enum Verb {
         /// What other tools shall find in it.
         #[arg(long, value_enum, default_value_t = Format::Oci)]
         format: Format,
-        /// Platform, of those that the name leads to.
-        #[arg(long, visible_alias = "arch", value_name = "OS/ARCH", default_value_t = Arch::host())]
-        platform: Arch,
+        /// One platform, of those that the name leads to [default: all that are complete as `oci`, else this machine's].
+        #[arg(long, visible_alias = "arch", value_name = "OS/ARCH")]
+        platform: Option<Arch>,
         /// Name of the image in the tar [default: NAME].
         #[arg(long = "name", value_name = "NAME")]
         new_name: Option<Reference>,
@@ -314,10 +314,11 @@ fn export(
     name: &Reference,
     outfile: &Path,
     format: Format,
-    arch: Arch,
+    platform: Option<Arch>,
     new_name: Option<&Reference>,
 ) -> Result<()> {
     let (store, registries) = (global.store()?, global.registries());
+    let arch = platform.unwrap_or_else(Arch::host);
     let image = Source::new(&store, &registries).with_policy(Policy::Never).resolve(name, arch)?;
     let (stored, name) = (name_of(name), name_of(new_name.unwrap_or(name)));
     if let Some(layer) = image.layers.iter().find(|layer| !store.has(&layer.digest)) {
@@ -325,7 +326,10 @@ fn export(
     }
     let write = |out: &mut dyn Write| -> Result<()> {
         match format {
-            Format::Oci => pull::export_oci(&store, &[(name.clone(), pull::exportable(&store, &name, &image))], out)?,
+            Format::Oci => {
+                let top = platform.map_or_else(|| pull::exportable(&store, &name, &image), |_| image.digest);
+                pull::export_oci(&store, &[(name.clone(), top)], out)?;
+            }
             Format::Docker => pull::export_docker(&store, &name, &image, out)?,
             Format::Filesystem => {
                 let image = Image {
