@@ -68,6 +68,7 @@ pub use modules::Modules;
 pub use network::{Address, Cidr, Destination, Mac, Match, Network, NetworkRule, Route};
 pub use parse::{MAX_BYTES, Packages, from_yaml, parse, parse_label, parse_with_packages};
 pub use print::print;
+pub use problem::nearest;
 pub use reference::{Algorithm, DEFAULT_REGISTRY, Digest, Reference, ReferenceError, RegistryReference};
 pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, NetworkLimits, Pids, Resources, ThrottleDevice,

@@ -218,7 +218,8 @@ pub(crate) fn listed(legal: &[String], suggestion: Option<&str>) -> Option<Strin
 }
 
 /// Find the legal word that was most probably meant: at most a third of its letters differ, or letters were left out.
-pub(crate) fn nearest<'a>(word: &str, legal: impl Iterator<Item = &'a str>) -> Option<String> {
+#[must_use]
+pub fn nearest<'a>(word: &str, legal: impl Iterator<Item = &'a str>) -> Option<String> {
     // Longer words are no misspelt keys, and the distance costs the product of both lengths.
     if word.len() > 64 {
         return None;

@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::write::linuxkit::Host;
 use crate::write::linuxkit::filesystem::Filesystem;
 use crate::write::output::Output;
-use crate::write::{self, Written};
+use crate::write::{self, WriteError, Written};
 use crate::{embedded, manifest, pull};
 
 /// Pack a manifest's images into files that boot.
@@ -269,7 +269,7 @@ fn native(
         outputs.extend(match format {
             Format::KernelInitrd => write::initrd::outputs(plan, &segments, &dir, &name)?,
             Format::Tar => streamed(args, &dir.join(format!("{name}.tar")), |out, path| {
-                Ok(write::tar::stream(plan, &segments, out, path)?)
+                write::tar::stream(plan, &segments, out, path)
             })?,
             other => bail!(
                 "the format {} is of LinuxKit's layout: name an image in `init`, or choose kernel+initrd or tar",
@@ -304,10 +304,10 @@ fn linuxkit(
         let filesystem = |kind| write::linuxkit::filesystem::outputs(&host, kind, &dir, &name);
         outputs.extend(match format {
             Format::Tar => streamed(args, &dir.join(format!("{name}.tar")), |out, path| {
-                Ok(write::linuxkit::tar::tar(&host, out, path)?)
+                write::linuxkit::tar::tar(&host, out, path)
             })?,
             Format::Docker => streamed(args, &dir.join(format!("{name}.docker")), |out, path| {
-                Ok(write::linuxkit::tar::docker(&host, out, path)?)
+                write::linuxkit::tar::docker(&host, out, path)
             })?,
             Format::KernelInitrd => write::linuxkit::initrd::outputs(&host, &dir, &name)?,
             Format::TarKernelInitrd => write::linuxkit::initrd::bundle(&host, &dir, &name)?,
@@ -337,8 +337,8 @@ fn created(args: &BuildArgs) -> anyhow::Result<String> {
 fn streamed(
     args: &BuildArgs,
     file: &Path,
-    fill: impl FnOnce(&mut dyn io::Write, &Path) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<Output>> {
+    fill: impl FnOnce(&mut dyn io::Write, &Path) -> Result<(), WriteError>,
+) -> Result<Vec<Output>, WriteError> {
     let file = args.output.as_deref().unwrap_or(file);
     if file == Path::new("-") {
         fill(&mut io::stdout().lock(), Path::new("standard output"))?;
@@ -404,14 +404,13 @@ pub(super) fn planned(
 
 /// Stage 3: bring what is missing.
 fn pulled<'a>(
-    images: &BTreeMap<Digest, Image>,
+    images: &'a BTreeMap<Digest, Image>,
     layouts: impl Iterator<Item = &'a Whole>,
     store: &Store,
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<()> {
-    pull::pull(images, store, registries, global.jobs, &*progress::new(global.quiet))?;
-    pull::pull_whole(layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
+    pull::pull(images, layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }

@@ -1,7 +1,7 @@
 //! The manifest's `volumes`: what each holds, and what a container means by its name.
 
 use hullkit_init::contract;
-use linuxkit_yaml::{Diagnostic, Manifest, Reference, Spanned, Volume as Entry, VolumeFormat};
+use linuxkit_yaml::{Diagnostic, Manifest, Reference, Spanned, Volume as Entry, VolumeFormat, nearest};
 use serde::{Deserialize, Serialize};
 
 use super::{Names, Plan, PlanError};
@@ -161,13 +161,6 @@ impl Problem {
             }
         }
     }
-}
-
-/// The name most like `name`, if a third of it at most is different.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let near = names.map(|other| (strsim::damerau_levenshtein(name, other), other));
-    let near = near.filter(|(distance, other)| distance * 3 <= other.len().max(3));
-    near.min().map(|(_, other)| other.to_owned())
 }
 
 #[cfg(test)]

@@ -58,47 +58,30 @@ pub struct Pulled {
     pub bytes: u64,
 }
 
-/// Bring every layer of a plan's images into the store.
+/// Bring every layer of a plan's images into the store, and all that belongs to images of which layouts are to be written.
 ///
 /// In: `jobs`, how many blobs at once. Out: what had to be fetched. A blob that several images share is fetched once.
 ///
 /// # Errors
 ///
 /// - [`PullError`]: the first failure; what was complete by then stays in the store, and nothing else of it.
-pub fn pull(
-    images: &BTreeMap<Digest, Image>,
+pub fn pull<'a>(
+    images: &'a BTreeMap<Digest, Image>,
+    layouts: impl Iterator<Item = &'a Whole>,
     store: &Store,
     registries: &Registries,
     jobs: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<Pulled, PullError> {
     let images = images.values().map(|image| (image.reference.as_str(), image.origin.as_ref(), sizes(&image.layers)));
-    fetch(images, store, registries, jobs, progress)
+    let layouts = layouts.map(|whole| (whole.reference.as_str(), whole.origin.as_ref(), whole.blobs.clone()));
+    fetch(images.chain(layouts), store, registries, jobs, progress)
 }
 
 /// Give digest and length of each layer's blob.
 #[must_use]
 pub fn sizes(layers: &[Layer]) -> Vec<(Digest, u64)> {
     layers.iter().map(|layer| (layer.digest, layer.size)).collect()
-}
-
-/// Bring everything that belongs to some images, layouts of which are to be written, into the store.
-///
-/// # Errors
-///
-/// - As [`pull`].
-pub fn pull_whole<'a>(
-    images: impl Iterator<Item = &'a Whole>,
-    store: &Store,
-    registries: &Registries,
-    jobs: NonZeroUsize,
-    progress: &dyn Progress,
-) -> Result<Pulled, PullError> {
-    let images = images.map(|whole| {
-        let blobs = whole.blobs.iter().map(|(digest, size)| (*digest, *size)).collect();
-        (whole.reference.as_str(), whole.origin.as_ref(), blobs)
-    });
-    fetch(images, store, registries, jobs, progress)
 }
 
 /// Bring blobs of images into the store: of each image its name, where it came from, and digest and length of its blobs.

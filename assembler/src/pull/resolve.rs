@@ -250,7 +250,12 @@ impl<'a> Source<'a> {
     }
 
     /// Fetch an image configuration.
-    fn config(&self, entry: &Entry, text: &str, ask: Option<&RegistryReference>) -> Result<Vec<u8>, PullError> {
+    pub(super) fn config(
+        &self,
+        entry: &Entry,
+        text: &str,
+        ask: Option<&RegistryReference>,
+    ) -> Result<Vec<u8>, PullError> {
         let Some(name) = ask else { return Err(PullError::Offline { reference: text.to_owned() }) };
         if entry.size > JSON_MAX {
             return Err(StoreError::TooLong { digest: entry.digest, len: entry.size }.into());

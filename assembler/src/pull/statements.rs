@@ -13,7 +13,6 @@ use super::progress::Silent;
 use super::resolve::Source;
 use crate::digest::Digest;
 use crate::plan::Image;
-use crate::store::StoreError;
 
 /// Annotation of an attestation in an index that says what it is.
 const KIND: (&str, &str) = ("vnd.docker.reference.type", "attestation-manifest");
@@ -52,16 +51,10 @@ impl Source<'_> {
 
     /// Read a document of the image's index, from the store or from where the image came.
     fn attested(&self, image: &Image, digest: &Digest) -> Result<Document, PullError> {
-        let bytes = match (self.store().read_document(digest), self.asked(image)) {
-            (Ok(bytes), _) => bytes,
-            (Err(StoreError::Missing(_)), Some(name)) => {
-                let bytes = self.registries().manifest(name, Some(digest))?;
-                self.store().write_blob(&bytes)?;
-                bytes
-            }
-            (Err(StoreError::Missing(_)), None) => return Err(unattested(image, digest)),
-            (Err(other), _) => return Err(other.into()),
-        };
+        let bytes = self.any_document(digest, &image.reference, self.asked(image)).map_err(|error| match error {
+            PullError::Offline { .. } => unattested(image, digest),
+            other => other,
+        })?;
         Document::parse(&bytes, &image.reference)
     }
 

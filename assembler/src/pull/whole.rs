@@ -1,18 +1,13 @@
 //! All that an image consists of, for every platform or for some: what a layout of it has to hold.
 
-use std::sync::atomic::AtomicBool;
-
 use linuxkit_yaml::{Reference, RegistryReference};
 use serde::{Deserialize, Serialize};
 
-use super::blobs::{Wanted, fetch};
 use super::document::{Document, Entry};
 use super::error::PullError;
-use super::progress::Silent;
 use super::resolve::{Source, name_of};
 use crate::digest::Digest;
 use crate::platform::Arch;
-use crate::store::{JSON_MAX, StoreError};
 
 /// An image with all its blobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +72,9 @@ impl Source<'_> {
         let unusable = |reason: String| PullError::Unusable { reference: text.to_owned(), reason };
         match Document::parse(bytes, text)? {
             Document::Manifest(manifest) => {
-                self.bring_config(&manifest.config, text, ask)?;
+                if !self.store().has(&manifest.config.digest) {
+                    self.config(&manifest.config, text, ask)?;
+                }
                 for entry in [&manifest.config].into_iter().chain(&manifest.layers) {
                     note(blobs, entry.digest, entry.size);
                 }
@@ -98,19 +95,6 @@ impl Source<'_> {
         }
         note(blobs, digest, bytes.len() as u64);
         Ok(())
-    }
-
-    /// Make sure that a configuration is in the store.
-    fn bring_config(&self, entry: &Entry, text: &str, ask: Option<&RegistryReference>) -> Result<(), PullError> {
-        if self.store().has(&entry.digest) {
-            return Ok(());
-        }
-        let Some(name) = ask else { return Err(PullError::Offline { reference: text.to_owned() }) };
-        if entry.size > JSON_MAX {
-            return Err(StoreError::TooLong { digest: entry.digest, len: entry.size }.into());
-        }
-        let wanted = Wanted { size: entry.size, name: name.clone() };
-        fetch(self.registries(), self.store(), &entry.digest, &wanted, &Silent, &AtomicBool::new(false))
     }
 }
 

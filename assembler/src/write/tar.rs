@@ -7,7 +7,6 @@ use std::path::Path;
 
 use hullkit_init::contract::{XATTRS_FILE, Xattrs};
 
-use super::output::Output;
 use super::{WriteError, io_error};
 use crate::format::cpio::layout;
 use crate::format::cpio::read::{Entry, Reader};
@@ -20,7 +19,7 @@ use crate::rootfs::{Segment, Segments};
 /// Longest list of extended attributes that is read, in bytes.
 const XATTRS_MAX: u64 = 256 << 20;
 
-/// Make `NAME.tar`, to be published together with what else is made.
+/// Write the whole root file system as one tar into any stream; `path` names it in errors.
 ///
 /// Paths are relative to the host's root; the kernel, its command line and microcode come first, as `boot/kernel`,
 /// `boot/cmdline` and `boot/ucode.cpio`. Equal segments give equal bytes.
@@ -29,18 +28,6 @@ const XATTRS_MAX: u64 = 256 << 20;
 ///
 /// - [`WriteError::Segment`]: a packed file in the store is damaged.
 /// - [`WriteError::Tar`], [`WriteError::Io`].
-pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
-    let path = dir.join(format!("{name}.tar"));
-    let mut output = Output::create(&path)?;
-    stream(plan, segments, &mut output, &path)?;
-    Ok(vec![output])
-}
-
-/// Write the archive of [`outputs`] into any stream; `path` names it in errors.
-///
-/// # Errors
-///
-/// - As [`outputs`].
 pub fn stream(plan: &Plan, segments: &Segments, output: &mut dyn Write, path: &Path) -> Result<(), WriteError> {
     let unwritten = |cause| WriteError::Tar { path: path.to_owned(), cause };
     let mut tar = Writer::new(BufWriter::with_capacity(256 << 10, output));

@@ -92,7 +92,10 @@ fn gnu_tar_accepts_tar() {
     let kernel = fixture::image(&store, "kernel:1", &[vec![file("kernel", "KERNEL"), modules]]);
     let plan = fixture::plan(Some(kernel), vec![fixture::image(&store, "one:1", &[layer])]);
     let segments = crate::rootfs::build(&plan, &store, &fixture::options(b"INIT"), &|_| ()).unwrap();
-    let written = publish(tar::outputs(&plan, &segments, folder.path(), "host").unwrap()).unwrap();
+    let path = folder.path().join("host.tar");
+    let mut output = Output::create(&path).unwrap();
+    tar::stream(&plan, &segments, &mut output, &path).unwrap();
+    let written = publish(vec![output]).unwrap();
     let bytes = fs::read(&written[0].path).unwrap();
     let mut reader = Reader::new(bytes.as_slice(), Limits::default());
     let members: Vec<Member> = std::iter::from_fn(|| reader.next_member().unwrap()).collect();

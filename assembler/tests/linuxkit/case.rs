@@ -116,9 +116,9 @@ impl Expected {
     fn read(folder: &Path) -> Result<Self, String> {
         let mut expected = Self::default();
         expected.include(&folder.join("tree.txt"), "", folder)?;
-        let named: BTreeSet<PathBuf> = expected.exact.keys().map(|path| folder.join("root").join(path)).collect();
+        let named: BTreeSet<PathBuf> = expected.exact.keys().map(|path| folder.join("exact").join(path)).collect();
         let mut stray = Vec::new();
-        walk(&folder.join("root"), &mut |path| stray.extend((!named.contains(path)).then(|| path.to_owned())));
+        walk(&folder.join("exact"), &mut |path| stray.extend((!named.contains(path)).then(|| path.to_owned())));
         if stray.is_empty() { Ok(expected) } else { Err(format!("`tree.txt` does not name {stray:?}")) }
     }
 
@@ -140,7 +140,7 @@ impl Expected {
                 None => row,
                 Some(start) => {
                     let bytes =
-                        fs::read(folder.join("root").join(&path)).map_err(|error| format!("{path}: {error}"))?;
+                        fs::read(folder.join("exact").join(&path)).map_err(|error| format!("{path}: {error}"))?;
                     let row = format!("{start} {}", describe(&bytes));
                     self.exact.insert(path.clone(), bytes);
                     row

@@ -1,5 +1,6 @@
 //! Against Debian's registry.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use hullkit::digest::Digest;
 use hullkit::plan::Compression;
 use hullkit::platform::Arch;
-use hullkit::pull::{JOBS, Policy, PullError, Registries, Silent, Source, pull_whole, push};
+use hullkit::pull::{JOBS, Policy, PullError, Registries, Silent, Source, pull, push};
 use linuxkit_yaml::Reference;
 
 use crate::harness::{Client, Proxy, Registry, Wants, free_address, succeeds};
@@ -71,7 +72,7 @@ fn a_whole_image_comes_for_every_machine_or_for_those_asked_for() {
         let (store, registries) = (client.store(), Registries::new(client.options.clone()));
         let whole = Source::new(&store, &registries).whole(&name, Arch::Amd64, &platforms).unwrap();
         assert_eq!((whole.top, whole.blobs.len(), whole.blobs.last().map(|(last, _)| *last)), (top, blobs, Some(top)));
-        let pulled = pull_whole(std::iter::once(&whole), &store, &registries, JOBS, &Silent).unwrap();
+        let pulled = pull(&BTreeMap::new(), std::iter::once(&whole), &store, &registries, JOBS, &Silent).unwrap();
         assert_eq!(pulled.blobs, layers);
         for (digest, size) in &whole.blobs {
             assert_eq!(store.open_blob(digest).unwrap().metadata().unwrap().len(), *size);

@@ -104,7 +104,7 @@ fn spool(host: &Host<'_>) -> Result<(Boot, Tree, Temporary), WriteError> {
 fn grow(host: &Host<'_>, out: impl Write, path: &Path) -> Result<(Boot, Tree), WriteError> {
     let growing = Growing::new(i64::from(host.plan.epoch));
     let mut spool = Spool { out, len: 0, boot: Boot::default(), growing, waiting: BTreeMap::new() };
-    host.fill(&mut spool)?;
+    host.fill(&mut spool, &[])?;
     spool.out.flush().map_err(io_error("write", path))?;
     for link in spool.waiting.into_values() {
         spool.growing.add(link)?;

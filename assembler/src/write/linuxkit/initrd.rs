@@ -84,7 +84,7 @@ fn fill(host: &Host<'_>) -> Result<(Boot, Temporary), WriteError> {
 fn compress(host: &Host<'_>, out: impl Write, path: &Path) -> Result<Boot, WriteError> {
     let gzip = gzip::Writer::new(out, LEVEL, host.options.jobs);
     let mut initrd = Initrd { archive: Writer::new(Padded::new(gzip)).like_linuxkit(), boot: Boot::default() };
-    host.fill(&mut initrd)?;
+    host.fill(&mut initrd, &[])?;
     let Initrd { archive, boot } = initrd;
     let unwritten = |cause| WriteError::Segment { name: "the initrd".to_owned(), cause };
     let gzip = archive.finish().map_err(unwritten)?.finish().map_err(io_error("write", path))?;

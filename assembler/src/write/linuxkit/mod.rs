@@ -24,11 +24,10 @@ pub struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// Write every entry, the bill of materials last.
-    fn fill<S: Sink>(&self, sink: &mut S) -> Result<(), S::Error> {
+    /// Write every entry, then `more` generated files, each a path and a text, and the bill of materials last.
+    fn fill<S: Sink>(&self, sink: &mut S, more: &[(&str, &str)]) -> Result<(), S::Error> {
         linuxkit::write(self.plan, self.store, &self.options, sink)?;
-        let Some((path, text)) = self.sbom else { return Ok(()) };
-        self.generated(sink, path, text)
+        more.iter().copied().chain(self.sbom).try_for_each(|(path, text)| self.generated(sink, path, text))
     }
 
     /// Write a file that comes from no part of the manifest, and so without a note of where it comes from.

@@ -19,7 +19,7 @@ const DOCKERFILE: &str = "\nFROM scratch\n\nCOPY . ./\n\nENTRYPOINT [\"/bin/rc.i
 ///
 /// - [`WriteError`].
 pub fn tar(host: &Host<'_>, out: &mut dyn Write, path: &Path) -> Result<(), WriteError> {
-    fill(host, out, path, None)
+    fill(host, out, path, &[])
 }
 
 /// Write the format `docker`: the same, and a `Dockerfile`.
@@ -28,17 +28,13 @@ pub fn tar(host: &Host<'_>, out: &mut dyn Write, path: &Path) -> Result<(), Writ
 ///
 /// - [`WriteError`].
 pub fn docker(host: &Host<'_>, out: &mut dyn Write, path: &Path) -> Result<(), WriteError> {
-    fill(host, out, path, Some(DOCKERFILE))
+    fill(host, out, path, &[("Dockerfile", DOCKERFILE)])
 }
 
-fn fill(host: &Host<'_>, out: &mut dyn Write, path: &Path, dockerfile: Option<&str>) -> Result<(), WriteError> {
+fn fill(host: &Host<'_>, out: &mut dyn Write, path: &Path, more: &[(&str, &str)]) -> Result<(), WriteError> {
     let writer = Writer::new(BufWriter::with_capacity(256 << 10, out));
     let mut archive = Archive { writer, path: path.to_owned() };
-    let bill = host.sbom;
-    Host { sbom: None, ..*host }.fill(&mut archive)?;
-    for (path, text) in dockerfile.map(|text| ("Dockerfile", text)).into_iter().chain(bill) {
-        host.generated(&mut archive, path, text)?;
-    }
+    host.fill(&mut archive, more)?;
     let unwritten = |cause| WriteError::Tar { path: path.to_owned(), cause };
     archive.writer.finish().map_err(unwritten)?.flush().map_err(io_error("write", path))
 }

@@ -113,17 +113,7 @@ fn timestamp(word: &str) -> Option<()> {
     let (year, rest) = digits(word);
     let (month, rest) = pair(rest.strip_prefix('-').filter(|_| year.len() == 4)?)?;
     let (day, rest) = pair(rest.strip_prefix('-')?)?;
-    let year: u32 = year.parse().ok()?;
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let days = match month {
-        2 => 28 + u32::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if day == 0 || day > days {
-        return None;
-    }
+    chrono::NaiveDate::from_ymd_opt(year.parse().ok()?, month, day)?;
     if rest.is_empty() {
         return Some(());
     }
