@@ -10,7 +10,7 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Version of the contract: raised whenever an older init would misread it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Where the contract lies in the host's root, an absolute path.
 pub const PATH: &str = "/hullkit/contract.json";
@@ -65,6 +65,41 @@ pub struct Contract {
     /// Run `onshutdown` while the services still run, as LinuxKit does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub onshutdown_first: bool,
+    /// The file system that the images are on; they are in the initial RAM file system if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Root>,
+    /// Least memory that the host works with, in bytes of `MemTotal`; not checked if 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub memory: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The file system that the images are on: EROFS, whose files are themselves EROFS file systems, one for each image.
+///
+/// It is on a partition of a disk, in an ISO image, or in one file that is fetched. Its files are mounted at their places in it,
+/// without mounting what they lie in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Root {
+    /// Identity in its superblock, lower case with hyphens, as `blkid` shows it.
+    pub uuid: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What is mounted of it, in order.
+    pub images: Vec<RootImage>,
+}
+
+/// One file system in the [`Root`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RootImage {
+    /// Where it is mounted, read-only: an absolute path, made if it is not there.
+    pub target: String,
+    /// Where it starts in the root, in bytes, a multiple of 4096.
+    pub offset: u64,
+    /// Its length in bytes, a multiple of 4096.
+    pub size: u64,
 }
 
 /// One volume: a directory of the host, shown at [`Volume::merged`].

@@ -4,6 +4,8 @@ pub mod cpio;
 pub mod erofs;
 pub mod gzip;
 pub mod iso9660;
+pub mod parallel;
+pub mod sparse;
 pub mod squashfs;
 pub mod tar;
 pub mod tree;
