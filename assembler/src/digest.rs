@@ -29,6 +29,17 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Hash all that a reader gives.
+    ///
+    /// # Errors
+    ///
+    /// - Those of the reader.
+    pub fn read(reader: impl Read) -> io::Result<Self> {
+        let mut hashing = Hashing::new(io::sink());
+        io::copy(&mut io::BufReader::with_capacity(256 << 10, reader), &mut hashing)?;
+        Ok(hashing.finish().1)
+    }
+
     /// Write the 64 hex digits, the blob's file name.
     #[must_use]
     pub fn hex(&self) -> String {

@@ -88,6 +88,12 @@ fn volumes(manifest: &Manifest, problems: &mut Problems<'_>) {
             hinted(problems, &name.at, message, "lower-case letters, digits, `_` and `-`");
         }
     }
+    for volume in &manifest.volumes {
+        let Some(persistent) = volume.persistent.as_ref().filter(|persistent| persistent.value) else { continue };
+        if volume.readonly == Some(true) {
+            problems.add(&persistent.at, format!("volume `{}` is read-only, so there is nothing to keep", volume.name));
+        }
+    }
 }
 
 /// Report a file without content, or with more than one.
@@ -127,6 +133,9 @@ fn host(manifest: &Manifest, problems: &mut Problems<'_>) {
             let message = format!("`{}` cannot be a kernel parameter", crate::node::shorten(key));
             hinted(problems, &key.at, message, "dotted words such as net.ipv4.ip_forward");
         }
+    }
+    if let Some(stub) = manifest.boot.iter().filter_map(|boot| boot.stub.as_ref()).find(|stub| stub.is_empty()) {
+        hinted(problems, &stub.at, "`stub` names no file".to_owned(), "leave it out for systemd's");
     }
     let modules = manifest.modules.iter();
     for name in modules.flat_map(|modules| modules.include.iter().flatten().chain(&modules.load)) {

@@ -26,6 +26,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod boot;
 mod check;
 mod code;
 mod decode;
@@ -55,6 +56,7 @@ mod span;
 mod volume;
 mod yaml;
 
+pub use boot::{Boot, BootRoot};
 pub use code::{Code, Severity};
 pub use error::{Diagnostic, Excerpt, ManifestError};
 pub use file::{File, Metadata};

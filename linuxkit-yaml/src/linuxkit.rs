@@ -232,9 +232,9 @@ mod tests {
         let own = |path: &&String| !dropped.iter().any(|part| path.contains(part));
         for path in ours.difference(&theirs).filter(own) {
             let top = path.split('/').nth(1).unwrap();
-            let within = ["hostname", "network", "modules", "sysctl"].contains(&top);
+            let within = ["boot", "hostname", "network", "modules", "sysctl"].contains(&top);
             assert!(
-                within || path.ends_with("/restart"),
+                within || path.ends_with("/restart") || path.ends_with("/persistent"),
                 "`{path}`: LinuxKit's or ours? Add it to the table, or here."
             );
         }

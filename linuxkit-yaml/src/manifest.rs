@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::boot::Boot;
 use crate::file::File;
 use crate::image::Container;
 use crate::init::InitEntry;
@@ -22,7 +23,7 @@ use crate::volume::Volume;
 /// Equality ignores positions and sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; hostname, network, modules, sysctl and restart are Hullkit's."))]
+#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, network, modules, sysctl, persistent and restart are Hullkit's."))]
 pub struct Manifest {
     /// Kernel to boot; without one the result is not bootable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +55,9 @@ pub struct Manifest {
     /// How the host's interfaces are set up (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// How the host boots from disks and the like (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
     /// Kernel modules to include and to load (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modules: Option<Modules>,
@@ -121,13 +125,14 @@ impl Manifest {
             .flat_map(|(section, containers)| containers.iter().map(move |container| (section, container)))
     }
 
-    /// Give every image reference with its position: kernel, init, onboot, onshutdown, services, volumes.
+    /// Give every image reference with its position: kernel, init, onboot, onshutdown, services, volumes, firmware.
     pub fn images(&self) -> impl Iterator<Item = (&Reference, &Position)> {
         let kernel = self.kernel.iter().filter_map(|kernel| kernel.image.as_ref()).map(pair);
         let init = self.init.iter().flatten().filter_map(|entry| Some((entry.value.image()?, &entry.at)));
         let containers = self.containers().map(|(_, container)| pair(&container.image));
         let volumes = self.volumes.iter().filter_map(|volume| volume.image.as_ref()).map(pair);
-        kernel.chain(init).chain(containers).chain(volumes)
+        let firmware = self.boot.iter().filter_map(|boot| boot.firmware.as_ref()).map(pair);
+        kernel.chain(init).chain(containers).chain(volumes).chain(firmware)
     }
 
     /// Write a diagnostic about something in this manifest, with the line it stands in.

@@ -8,12 +8,14 @@
 //! | `volumes` | one list after the other; a volume may be repeated word for word, but not with another content |
 //! | `trust`, `hostname` | the last that is given |
 //! | `network` | by rule name: a later rule replaces an earlier one in its place, new ones follow |
+//! | `boot` | key by key, the last that is given |
 //! | `modules.include`, `.load` | one list after the other |
 //! | `sysctl` | by key, the last wins |
 //!
 //! Merging is associative. It differs from LinuxKit in volumes: there only those of the last file could be bound, so that people
 //! repeat them, and two different volumes of one name go unnoticed.
 
+use crate::boot::Boot;
 use crate::check::{first_at, services};
 use crate::code::Code;
 use crate::error::ManifestError;
@@ -63,6 +65,7 @@ fn two(mut first: Manifest, later: Manifest, problems: &mut Problems<'_>) -> Man
         trust: later.trust.or(first.trust),
         hostname: later.hostname.or(first.hostname),
         network: either(first.network, later.network, network),
+        boot: either(first.boot, later.boot, boot),
         modules: either(first.modules, later.modules, modules),
         sysctl: first.sysctl,
         sources: first.sources,
@@ -122,6 +125,14 @@ fn network(mut first: Network, later: Network) -> Network {
         }
     }
     first
+}
+
+fn boot(first: Boot, later: Boot) -> Boot {
+    Boot {
+        root: later.root.or(first.root),
+        stub: later.stub.or(first.stub),
+        firmware: later.firmware.or(first.firmware),
+    }
 }
 
 fn modules(first: Modules, later: Modules) -> Modules {

@@ -21,6 +21,9 @@ pub struct Volume {
     /// Allow read-only binds only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readonly: Option<bool>,
+    /// Keep what is written, on the data partition of the disk that the host boots from (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<Spanned<bool>>,
     /// Keep the image as OCI layout, or unpack it (the default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Spanned<VolumeFormat>>,

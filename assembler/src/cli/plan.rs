@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::Global;
-use super::build::{Input, Planned, planned};
+use super::build::{Input, Planned, planned, read};
 use crate::platform::Arch;
 
 /// Print what a manifest means today: every image by digest, every container's final configuration.
@@ -33,7 +33,7 @@ pub struct PlanArgs {
 pub fn run(args: &PlanArgs, global: &Global) -> anyhow::Result<()> {
     let store = global.store()?;
     let registries = global.registries();
-    let plan = planned(&args.input, args.arch, false, &store, &registries)?;
+    let plan = planned(&read(&args.input, &registries)?, &args.input.naming, args.arch, false, &store, &registries)?;
     let mut out = std::io::stdout().lock();
     let printed = match &plan {
         Planned::Native(plan) => serde_json::to_writer_pretty(&mut out, plan),

@@ -9,9 +9,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use super::Global;
-use super::build::{self, BuildArgs, Format, Input, LinuxkitArgs, Naming};
+use super::build::{self, BuildArgs, Input, LinuxkitArgs, Naming};
 use crate::digest::Digest;
 use crate::platform::Arch;
+use crate::write::format::Format;
 use crate::vm::{
     Accel, Cause, HostFacts, Launcher, Machine, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach, find_qemu,
     launch, on_signal, with_console,
@@ -154,7 +155,9 @@ fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<
     let build = BuildArgs {
         input: Input { manifests: vec![args.what.clone()], naming: args.naming.clone() },
         format: vec![Format::KernelInitrd],
-        arch,
+        arch: vec![arch],
+        root: None,
+        size: None,
         name: None,
         dir: global.store()?.folder("run").join(format!("{key}-{arch}")),
         output: None,

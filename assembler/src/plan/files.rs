@@ -129,7 +129,7 @@ pub(super) fn content(
 }
 
 /// Make a source's path absolute.
-fn expand(source: &str, places: &Places) -> PathBuf {
+pub(super) fn expand(source: &str, places: &Places) -> PathBuf {
     match (source.strip_prefix("~/"), &places.home) {
         (Some(rest), Some(home)) if !rest.is_empty() => home.join(rest),
         _ => places.working.join(source),
@@ -137,7 +137,7 @@ fn expand(source: &str, places: &Places) -> PathBuf {
 }
 
 /// Stream a file of the build machine into the store.
-fn import(path: &Path, optional: bool, store: &Store) -> Result<Option<FileContent>, PlanError> {
+pub(super) fn import(path: &Path, optional: bool, store: &Store) -> Result<Option<FileContent>, PlanError> {
     let failed = |cause: io::Error| PlanError::File { path: path.to_owned(), cause };
     let mut file = match fs::File::open(path) {
         Ok(file) => file,

@@ -1,6 +1,7 @@
 //! Stage 2 of 5. In: a manifest. Out: a [`Plan`], in which every name is a digest and every default is filled in.
 //! Touches: the store, and the registries it asks for what the store does not know. Does not: fetch a layer.
 
+pub mod boot;
 mod container;
 pub mod files;
 pub mod ids;
@@ -49,6 +50,9 @@ pub struct Plan {
     pub files: Vec<PlannedFile>,
     /// Directories that containers bind by name, in the manifest's order.
     pub volumes: Vec<volumes::Volume>,
+    /// What disks and the like are made with.
+    #[serde(default, skip_serializing_if = "boot::Boot::is_empty")]
+    pub boot: boot::Boot,
     /// What init will be told. `lower` of each container already names the image's folder.
     pub system: Contract,
     /// Containers whose image names its user by name: looked up in the image's own `/etc/passwd` when its layers are here.
@@ -347,19 +351,21 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         images: images(&found),
         files: files::plan(manifest, &ids, store, &options.places)?,
         volumes,
+        boot: boot::plan(manifest, &found, store, &options.places)?,
         system,
         users,
     })
 }
 
-/// The images that a layout needs, by the names the store knows them by: the kernel's, the containers', and those of volumes
-/// whose files are unpacked; in LinuxKit's also those of `init`.
+/// The images that a layout needs, by the names the store knows them by: the kernel's, the containers', those of volumes
+/// whose files are unpacked, and a board's firmware; in LinuxKit's also those of `init`.
 fn wanted(manifest: &Manifest, layout: Layout) -> BTreeMap<String, (&Reference, &Position)> {
     let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
     let containers = manifest.containers().map(|(_, container)| &container.image);
     let volumes = manifest.volumes.iter().filter_map(volumes::flattened);
     let init = manifest.init.iter().flatten().filter_map(|entry| Some((entry.image()?, &entry.at)));
-    let both = kernel.chain(containers).chain(volumes);
+    let firmware = manifest.boot.iter().filter_map(|boot| boot.firmware.as_ref());
+    let both = kernel.chain(containers).chain(volumes).chain(firmware);
     let images: Vec<(&Reference, &Position)> = match layout {
         Layout::Native => both.map(|image| (&image.value, &image.at)).collect(),
         Layout::Linuxkit => both.map(|image| (&image.value, &image.at)).chain(init).collect(),

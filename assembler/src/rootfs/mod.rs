@@ -10,6 +10,7 @@
 //! No file's content is ever in memory: a layer is decompressed once for its index, and once more when its image is packed.
 
 pub mod export;
+pub mod firmware;
 pub mod layer;
 pub mod linuxkit;
 pub mod modules;
@@ -162,6 +163,9 @@ pub enum RootfsError {
         /// How many bytes are allowed.
         limit: u64,
     },
+    /// A format needs a board's firmware.
+    #[error("`rpi` needs the board's firmware: name an image that has it in `boot.firmware`")]
+    NoFirmware,
     /// A derived file could not be read or written.
     #[error("could not {action} `{path}`")]
     Cache {

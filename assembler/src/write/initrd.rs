@@ -8,12 +8,12 @@
 //!
 //! Source: Linux, `Documentation/driver-api/early-userspace/buffer-format.rst`; `Documentation/arch/x86/microcode.rst`.
 
-use std::fs;
+use std::fs::File;
 use std::path::Path;
 
-use super::output::{Output, Piece};
+use super::output::Output;
 use super::{WriteError, io_error};
-use crate::format::cpio::layout::padding;
+use crate::format::sparse::Sparse;
 use crate::plan::Plan;
 use crate::rootfs::Segments;
 
@@ -32,25 +32,29 @@ pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Resu
     };
     let place = |suffix: &str| dir.join(format!("{name}-{suffix}"));
     Ok(vec![
-        Output::join(&place("kernel"), &[Piece::File(&files.binary)])?,
-        Output::join(&place("initrd.img"), &pieces(segments)?)?,
-        Output::join(&place("cmdline"), &[Piece::Bytes(planned.cmdline.as_bytes())])?,
+        Output::of(&place("kernel"), &whole(&files.binary)?)?,
+        Output::of(&place("initrd.img"), &joined(segments)?)?,
+        Output::of(&place("cmdline"), &Sparse::of_bytes(planned.cmdline.as_bytes()))?,
     ])
 }
 
-/// List what an initrd is joined of, padding included.
+/// Join the pieces of an initrd.
 ///
 /// # Errors
 ///
 /// - [`WriteError::Io`]: a piece is not there.
-pub fn pieces(segments: &Segments) -> Result<Vec<Piece<'_>>, WriteError> {
+pub fn joined(segments: &Segments) -> Result<Sparse, WriteError> {
     let ucode = segments.kernel.as_ref().and_then(|files| files.ucode.as_deref());
-    let mut pieces = Vec::new();
+    let mut initrd = Sparse::default();
     for path in ucode.into_iter().chain(segments.parts.iter().map(|part| part.path.as_path())) {
-        let len = fs::metadata(path).map_err(io_error("read", path))?.len();
-        pieces.push(Piece::File(path));
-        // All zeros: the kernel skips them between two archives.
-        pieces.push(Piece::Bytes(&[0; 3][..padding(len)]));
+        initrd.append(&whole(path)?);
+        // Zeros: the kernel skips them between two archives.
+        initrd.pad(4);
     }
-    Ok(pieces)
+    Ok(initrd)
+}
+
+/// Refer to all of a file.
+pub(super) fn whole(path: &Path) -> Result<Sparse, WriteError> {
+    File::open(path).and_then(Sparse::of_file).map_err(io_error("read", path))
 }

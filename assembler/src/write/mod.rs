@@ -1,8 +1,16 @@
 //! Stage 5 of 5. In: [`Segments`](crate::rootfs::Segments). Out: the files a machine boots from. Touches: the output
 //! folder. Does not: decide anything; what is joined, and in which order, was settled by the stages before.
 
+pub mod boot;
+pub mod card;
+pub mod container;
+pub mod disk;
+pub mod format;
 pub mod initrd;
+pub mod iso;
 pub mod linuxkit;
+pub mod listing;
+pub mod netboot;
 pub mod output;
 pub mod tar;
 
@@ -35,7 +43,24 @@ pub enum WriteError {
     #[error("the manifest names no kernel, which `{format}` needs")]
     NoKernel {
         /// The format that was asked for.
-        format: &'static str,
+        format: String,
+    },
+    /// A disk would be too small for what goes onto it.
+    #[error("--size {} is too small: this host needs {} at least", mib(*size), mib(*least))]
+    Size {
+        /// What was asked for, in bytes.
+        size: u64,
+        /// What would do, in bytes.
+        least: u64,
+    },
+    /// Something cannot be where it would have to be.
+    #[error("could not lay out {what}")]
+    Layout {
+        /// What was to be made.
+        what: &'static str,
+        /// What does not fit.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A packed segment cannot be read.
     #[error("could not read the packed `{name}`")]
@@ -70,6 +95,18 @@ pub enum WriteError {
         #[source]
         cause: TarError,
     },
+}
+
+impl WriteError {
+    /// Name what could not be laid out.
+    fn layout<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |cause| Self::Layout { what, cause: cause.into() }
+    }
+}
+
+/// Write a length as `--size` takes it.
+fn mib(bytes: u64) -> String {
+    format!("{}M", bytes.div_ceil(1 << 20))
 }
 
 /// Name what was tried, and on which path, in an I/O error.

@@ -6,14 +6,25 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 
 use super::{WriteError, io_error};
+use crate::digest::Digest;
+use crate::format::parallel::in_order;
+use crate::format::sparse::{Data, Sparse};
 
 /// How much of two files is compared at once, in bytes.
 const COMPARED: usize = 256 << 10;
+
+/// How much is copied by one call, in bytes: a signal waits for no more.
+const COPIED: usize = 64 << 20;
 
 /// A finished output file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +33,10 @@ pub struct Written {
     pub path: PathBuf,
     /// Its length in bytes.
     pub size: u64,
-}
-
-/// One piece of a file that is made by joining.
-#[derive(Debug, Clone, Copy)]
-pub enum Piece<'a> {
-    /// All of another file.
-    File(&'a Path),
-    /// These bytes.
-    Bytes(&'a [u8]),
+    /// How many bytes it takes on the disk it is on: without its holes, in whole blocks.
+    pub allocated: u64,
+    /// Digest of its bytes, if it was asked for.
+    pub digest: Option<Digest>,
 }
 
 /// A file on its way to its final name.
@@ -42,8 +48,8 @@ pub struct Output {
 
 #[derive(Debug)]
 enum State {
-    /// The final name already leads to these bytes, as many as that.
-    There(u64),
+    /// The final name already leads to these bytes.
+    There,
     /// The bytes are in a file beside it.
     Beside(File, PathBuf),
     /// The file beside it has been renamed.
@@ -71,27 +77,20 @@ impl Output {
         Ok(Self { path: path.to_owned(), state: State::Beside(file, temporary) })
     }
 
-    /// Make a file of pieces, inside the kernel if the file system can, or see that it is there already.
+    /// Make a file of bytes and holes, inside the kernel if the file system can, or see that it is there already.
     ///
     /// # Errors
     ///
     /// - [`WriteError::Io`].
-    pub fn join(path: &Path, pieces: &[Piece<'_>]) -> Result<Self, WriteError> {
-        if let Some(len) = joined_len(path, pieces) {
-            return Ok(Self { path: path.to_owned(), state: State::There(len) });
+    pub fn of(path: &Path, content: &Sparse) -> Result<Self, WriteError> {
+        let there =
+            File::open(path).is_ok_and(|old| is_plain(&old, content.size()) && holds(&old, content).unwrap_or(false));
+        if there {
+            return Ok(Self { path: path.to_owned(), state: State::There });
         }
-        let mut output = Self::create(path)?;
-        for piece in pieces {
-            match piece {
-                Piece::Bytes(bytes) => output.write_all(bytes).map_err(io_error("write", path))?,
-                Piece::File(from) => {
-                    let mut from = File::open(from).map_err(io_error("open", from))?;
-                    if let State::Beside(file, _) = &mut output.state {
-                        // `copy_file_range` between two files, where there is one.
-                        io::copy(&mut from, file).map_err(io_error("write", path))?;
-                    }
-                }
-            }
+        let output = Self::create(path)?;
+        if let State::Beside(file, _) = &output.state {
+            fill(file, content).map_err(io_error("write", path))?;
         }
         Ok(output)
     }
@@ -102,29 +101,35 @@ impl Output {
         &self.path
     }
 
-    /// Tell whether the final name already leads to exactly the bytes beside it, and how many they are.
-    fn settle(&mut self) -> io::Result<u64> {
-        let State::Beside(file, temporary) = &mut self.state else { return self.len() };
-        let len = file.metadata()?.len();
-        file.seek(SeekFrom::Start(0))?;
-        let same =
-            File::open(&self.path).is_ok_and(|mut old| is_plain(&old, len) && is_next(&mut old, file).unwrap_or(false));
-        if same {
-            // Best effort: an equal file under a hidden name is only untidy.
-            let _ = fs::remove_file(&*temporary);
-            self.state = State::There(len);
-        } else {
-            file.sync_all()?;
+    /// Put the bytes safely on disk, unless the final name already leads to just these; `hashed` asks for their digest.
+    fn settle(&mut self, hashed: bool) -> io::Result<Written> {
+        if let State::Beside(file, temporary) = &mut self.state {
+            let len = file.metadata()?.len();
+            file.rewind()?;
+            let same =
+                File::open(&self.path).is_ok_and(|mut old| is_plain(&old, len) && is_next(&mut old, file).unwrap_or(false));
+            if same {
+                // Best effort: an equal file under a hidden name is only untidy.
+                let _ = fs::remove_file(&*temporary);
+                self.state = State::There;
+            }
         }
-        Ok(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        match &self.state {
-            State::There(len) => Ok(*len),
-            State::Beside(file, _) => Ok(file.metadata()?.len()),
-            State::Renamed => Ok(fs::metadata(&self.path)?.len()),
-        }
+        let (file, fresh) = match &self.state {
+            State::Beside(file, _) => (file, true),
+            State::There | State::Renamed => (&File::open(&self.path)?, false),
+        };
+        // The disk and the processor work side by side.
+        let digest = thread::scope(|scope| {
+            let digest = hashed.then(|| scope.spawn(|| Digest::read(Positioned { file, at: 0 })));
+            if fresh {
+                file.sync_all()?;
+            }
+            let broken = |_| io::Error::other("the digest was not made");
+            digest.map(|thread| thread.join().map_err(broken).flatten()).transpose()
+        })?;
+        let metadata = file.metadata()?;
+        let allocated = metadata.blocks().saturating_mul(512);
+        Ok(Written { path: self.path.clone(), size: metadata.len(), allocated, digest })
     }
 
     fn rename(&mut self) -> io::Result<()> {
@@ -140,7 +145,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.state {
             State::Beside(file, _) => file.write(bytes),
-            State::There(_) | State::Renamed => Err(io::Error::other("the output is complete")),
+            State::There | State::Renamed => Err(io::Error::other("the output is complete")),
         }
     }
 
@@ -150,10 +155,10 @@ impl Write for Output {
 }
 
 impl Seek for Output {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
         match &mut self.state {
             State::Beside(file, _) => file.seek(to),
-            State::There(_) | State::Renamed => Err(io::Error::other("the output is complete")),
+            State::There | State::Renamed => Err(io::Error::other("the output is complete")),
         }
     }
 }
@@ -167,27 +172,89 @@ impl Drop for Output {
     }
 }
 
-/// Tell whether a file is exactly these pieces joined, and give its length. Whatever cannot be read is not.
-fn joined_len(path: &Path, pieces: &[Piece<'_>]) -> Option<u64> {
-    let mut old = File::open(path).ok()?;
-    let mut len = 0;
-    for piece in pieces {
-        len += match piece {
-            Piece::File(from) => fs::metadata(from).ok()?.len(),
-            Piece::Bytes(bytes) => bytes.len() as u64,
+/// Write what is there at its place, and leave holes where nothing is.
+fn fill(file: &File, content: &Sparse) -> io::Result<()> {
+    file.set_len(content.size())?;
+    for extent in content.extents() {
+        match &extent.data {
+            Data::Bytes(_) => {
+                let mut bytes = vec![0; usize::try_from(extent.len).unwrap_or(usize::MAX)];
+                content.read_at(extent.offset, &mut bytes)?;
+                file.write_all_at(&bytes, extent.offset)?;
+            }
+            Data::File(from) => copy(from, extent.from, file, extent.offset, extent.len)?,
+        }
+    }
+    Ok(())
+}
+
+/// Copy a range of one file into another: inside the kernel, or else through a buffer.
+fn copy(from: &File, mut at: u64, to: &File, mut place: u64, mut left: u64) -> io::Result<()> {
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(COPIED);
+        let copied = match rustix::fs::copy_file_range(from, Some(&mut at), to, Some(&mut place), most) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(copied) => copied,
+            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
+                let mut buffer = vec![0; most.min(COMPARED)];
+                from.read_exact_at(&mut buffer, at)?;
+                to.write_all_at(&buffer, place)?;
+                (at, place) = (at + buffer.len() as u64, place + buffer.len() as u64);
+                buffer.len()
+            }
+            Err(cause) => return Err(cause.into()),
         };
+        left -= copied as u64;
     }
-    if !is_plain(&old, len) {
-        return None;
+    Ok(())
+}
+
+/// Tell whether a file of the right length holds just this.
+fn holds(old: &File, content: &Sparse) -> io::Result<bool> {
+    let (mut left, mut right) = (vec![0; COMPARED], vec![0; COMPARED]);
+    let mut equal = |start: u64, end: u64| -> io::Result<bool> {
+        let mut at = start;
+        while at < end {
+            let len = usize::try_from(end - at).unwrap_or(COMPARED).min(COMPARED);
+            old.read_exact_at(&mut left[..len], at)?;
+            content.read_at(at, &mut right[..len])?;
+            if left[..len] != right[..len] {
+                return Ok(false);
+            }
+            at += len as u64;
+        }
+        Ok(true)
+    };
+    let mut end = 0;
+    for extent in content.extents() {
+        if !(in_hole(old, end, extent.offset, &mut equal)? && equal(extent.offset, extent.end())?) {
+            return Ok(false);
+        }
+        end = extent.end();
     }
-    for piece in pieces {
-        let same = match piece {
-            Piece::File(from) => is_next(&mut old, &mut File::open(from).ok()?),
-            Piece::Bytes(bytes) => is_next(&mut old, &mut &**bytes),
+    in_hole(old, end, content.size(), &mut equal)
+}
+
+/// Compare a hole with what a file has there, of which only what is not a hole too is read.
+fn in_hole(
+    old: &File,
+    mut start: u64,
+    end: u64,
+    equal: &mut dyn FnMut(u64, u64) -> io::Result<bool>,
+) -> io::Result<bool> {
+    while start < end {
+        let data = match rustix::fs::seek(old, SeekFrom::Data(start)) {
+            Ok(data) => data.min(end),
+            Err(Errno::NXIO) => return Ok(true),
+            Err(cause) => return Err(cause.into()),
         };
-        same.ok().filter(|same| *same)?;
+        let hole = rustix::fs::seek(old, SeekFrom::Hole(data))?.min(end);
+        if !equal(data, hole)? {
+            return Ok(false);
+        }
+        start = hole.max(data + 1);
     }
-    Some(len)
+    Ok(true)
 }
 
 fn is_plain(file: &File, len: u64) -> bool {
@@ -212,22 +279,54 @@ fn is_next(old: &mut File, new: &mut dyn Read) -> io::Result<bool> {
 
 /// Give every output its final name, after all of them are safely on disk. Of several with one path the first is taken.
 ///
+/// In: each output with what it is to whoever asks; `jobs`, how many are put on disk side by side; `hashed`, whether digests are
+/// wanted; `more`, what is to appear with the others and is made of what is known of them.
+///
 /// # Errors
 ///
 /// - [`WriteError::Io`]: an output could not be synced, and none has appeared; or it could not be renamed, and those
 ///   before it have.
-pub fn publish(mut outputs: Vec<Output>) -> Result<Vec<Written>, WriteError> {
+/// - Those of `more`.
+pub fn publish<T: Send>(
+    mut outputs: Vec<(T, Output)>,
+    jobs: usize,
+    hashed: bool,
+    more: impl FnOnce(&[(T, Written)]) -> Result<Vec<(T, Output)>, WriteError>,
+) -> Result<Vec<(T, Written)>, WriteError> {
     let mut paths = BTreeSet::new();
-    outputs.retain(|output| paths.insert(output.path.clone()));
+    outputs.retain(|(_, output)| paths.insert(output.path.clone()));
+    let mut settled = Vec::new();
+    let settle = |(what, mut output): (T, Output)| {
+        let written = output.settle(hashed);
+        (what, output, written)
+    };
+    let mut keep = |(what, output, written): (T, Output, io::Result<Written>)| {
+        let written = written.map_err(io_error("sync", &output.path))?;
+        settled.push(output);
+        Ok((what, written))
+    };
     let mut written = Vec::new();
-    for output in &mut outputs {
-        let path = output.path.clone();
-        let size = output.settle().map_err(io_error("sync", &path))?;
-        written.push(Written { path, size });
+    in_order(jobs, outputs, settle, |one| keep(one).map(|one| written.push(one)))?;
+    for one in more(&written)? {
+        written.push(keep(settle(one))?);
     }
-    for output in &mut outputs {
+    for output in &mut settled {
         let path = output.path.clone();
         output.rename().map_err(io_error("write", &path))?;
     }
     Ok(written)
+}
+
+/// A file read from one end to the other, whoever else reads it.
+struct Positioned<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for Positioned<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }

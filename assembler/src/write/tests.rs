@@ -3,8 +3,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use super::output::{Output, Piece, publish};
+use super::output::{Output, publish};
 use super::*;
+use crate::format::sparse::Sparse;
 use crate::format::tar::read::{Limits, Reader};
 use crate::format::tar::{Kind, Member};
 use crate::rootfs::fixture::{self, dir, file, hardlink, symlink};
@@ -58,7 +59,9 @@ fn a_joined_file_is_left_alone_only_if_every_byte_is_there() {
     let (path, piece) = (folder.path().join("a"), folder.path().join("piece"));
     fs::write(&piece, b"12345").unwrap();
     let join = |tail: &[u8]| {
-        publish(vec![Output::join(&path, &[Piece::File(&piece), Piece::Bytes(tail)]).unwrap()]).unwrap();
+        let mut content = Sparse::of_file(fs::File::open(&piece).unwrap()).unwrap();
+        content.append(&Sparse::of_bytes(tail));
+        publish(vec![Output::of(&path, &content).unwrap()]).unwrap();
         (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().ino())
     };
     let (bytes, first) = join(b"6");

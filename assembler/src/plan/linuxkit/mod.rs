@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use linuxkit_yaml::{Manifest, ManifestError, Section, Volume};
 use serde::{Deserialize, Serialize};
 
+use super::boot::Boot;
 use super::spec::{self, json};
 use super::{Found, Image, Kernel, Layout, Names, Options, PlanError, container, find, ids, volumes};
 use crate::digest::Digest;
@@ -37,6 +38,9 @@ pub struct LinuxkitPlan {
     pub epoch: u32,
     /// Every image by the digest of its manifest for this architecture.
     pub images: BTreeMap<Digest, Image>,
+    /// What disks and the like are made with.
+    #[serde(default, skip_serializing_if = "Boot::is_empty")]
+    pub boot: Boot,
     /// SPDX documents, as blobs in the store, by the image they are about; empty if no bill of materials is wanted.
     pub statements: BTreeMap<Digest, Vec<Digest>>,
     /// What is written, in order.
@@ -175,7 +179,9 @@ pub fn plan(
     let steps = planner.steps.into_iter().chain(files::plan(manifest, &ids, store, &options.places)?).collect();
     let images = super::images(&found);
     let statements = if options.sbom { statements(&images, names)? } else { BTreeMap::new() };
-    Ok(LinuxkitPlan { version: super::VERSION, arch: options.arch, epoch: options.epoch, images, statements, steps })
+    let boot = super::boot::plan(manifest, &found, store, &options.places)?;
+    let (arch, epoch) = (options.arch, options.epoch);
+    Ok(LinuxkitPlan { version: super::VERSION, arch, epoch, images, boot, statements, steps })
 }
 
 /// Find the SPDX documents of every image that has any.

@@ -4,9 +4,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::WriteError;
+use crate::format::sparse::Sparse;
 use crate::format::tar::Member;
 use crate::write::io_error;
-use crate::write::output::{Output, Piece};
+use crate::write::output::Output;
 
 /// Folder whose files are for the boot loader.
 const BOOT: &[u8] = b"boot/";
@@ -16,13 +17,16 @@ const BOOT_MAX: u64 = 1 << 30;
 
 /// What the boot loader gets; empty where there is none.
 #[derive(Debug, Default)]
-pub(super) struct Boot {
-    pub(super) kernel: Vec<u8>,
-    pub(super) cmdline: Vec<u8>,
-    pub(super) ucode: Vec<u8>,
+pub struct Files {
+    /// The kernel.
+    pub kernel: Vec<u8>,
+    /// Its command line.
+    pub cmdline: Vec<u8>,
+    /// Microcode, an archive that is not compressed.
+    pub ucode: Vec<u8>,
 }
 
-impl Boot {
+impl Files {
     /// Take an entry that is for the boot loader. Out: whether it was one; others of its folder are passed over, as
     /// LinuxKit does.
     pub(super) fn take(&mut self, member: &Member, data: &mut dyn Read) -> Result<bool, WriteError> {
@@ -46,7 +50,7 @@ impl Boot {
     pub(super) fn outputs(&self, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
         let files = [("kernel", &self.kernel), ("cmdline", &self.cmdline)].into_iter();
         let join = |(suffix, bytes): (&str, &Vec<u8>)| {
-            Output::join(&dir.join(format!("{name}-{suffix}")), &[Piece::Bytes(bytes)])
+            Output::of(&dir.join(format!("{name}-{suffix}")), &Sparse::of_bytes(bytes.as_slice()))
         };
         files.filter(|(_, bytes)| !bytes.is_empty()).map(join).collect()
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use super::boot::Boot;
+use super::boot::Files;
 use super::{Host, Sink, WriteError};
 use crate::digest::Digest;
 use crate::format::tar::Member;
@@ -93,7 +93,7 @@ fn identity(host: &Host<'_>) -> [u8; 16] {
 }
 
 /// Put the contents of all files into one, and make a tree of the names.
-fn spool(host: &Host<'_>) -> Result<(Boot, Tree, Temporary), WriteError> {
+fn spool(host: &Host<'_>) -> Result<(Files, Tree, Temporary), WriteError> {
     let mut file = host.store.temporary().map_err(RootfsError::from)?;
     let path = file.path().to_owned();
     let (boot, tree) = grow(host, BufWriter::with_capacity(BUFFER, &mut file), &path)?;
@@ -101,9 +101,9 @@ fn spool(host: &Host<'_>) -> Result<(Boot, Tree, Temporary), WriteError> {
 }
 
 /// Write the contents into `out`, which `path` names.
-fn grow(host: &Host<'_>, out: impl Write, path: &Path) -> Result<(Boot, Tree), WriteError> {
+fn grow(host: &Host<'_>, out: impl Write, path: &Path) -> Result<(Files, Tree), WriteError> {
     let growing = Growing::new(i64::from(host.plan.epoch));
-    let mut spool = Spool { out, len: 0, boot: Boot::default(), growing, waiting: BTreeMap::new() };
+    let mut spool = Spool { out, len: 0, boot: Files::default(), growing, waiting: BTreeMap::new() };
     host.fill(&mut spool, &[])?;
     spool.out.flush().map_err(io_error("write", path))?;
     for link in spool.waiting.into_values() {
@@ -116,7 +116,7 @@ fn grow(host: &Host<'_>, out: impl Write, path: &Path) -> Result<(Boot, Tree), W
 struct Spool<W> {
     out: W,
     len: u64,
-    boot: Boot,
+    boot: Files,
     growing: Growing,
     /// Hard links whose target has not come yet, by their paths: LinuxKit writes upper layers first.
     waiting: BTreeMap<Vec<u8>, Entry>,

@@ -4,22 +4,22 @@
 //! NAME-initrd.img    microcode as it is | gzip of one cpio archive
 //! ```
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use flate2::Compression;
 
-use super::boot::Boot;
+use super::boot::Files;
 use super::{Host, Sink, WriteError};
 use crate::format::cpio::layout;
 use crate::format::cpio::write::{Attributes, Writer};
 use crate::format::gzip;
+use crate::format::sparse::Sparse;
 use crate::format::tar::{Kind, Member, write as tar};
 use crate::rootfs::{RootfsError, path};
-use crate::store::Temporary;
+use crate::write::initrd::whole;
 use crate::write::io_error;
-use crate::write::output::{Output, Piece};
+use crate::write::output::Output;
 
 /// Length to which LinuxKit pads an archive, in bytes.
 const BLOCK: usize = 512;
@@ -30,60 +30,78 @@ const BUFFER: usize = 256 << 10;
 /// How hard the initrd is compressed: LinuxKit's default.
 const LEVEL: Compression = Compression::new(6);
 
-/// Make `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`; one that would be empty is left out, as LinuxKit does.
-///
-/// # Errors
-///
-/// - [`WriteError`].
-pub fn outputs(host: &Host<'_>, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
-    let (boot, archive) = fill(host)?;
-    // Not padded: the kernel looks for a compressed archive at every byte.
-    let image = [Piece::Bytes(&boot.ucode), Piece::File(archive.path())];
-    let mut outputs = boot.outputs(dir, name)?;
-    outputs.push(Output::join(&dir.join(format!("{name}-initrd.img")), &image)?);
-    Ok(outputs)
+/// A host's files for a boot loader, and its initrd, packed.
+#[derive(Debug)]
+pub struct Packed {
+    /// What lies beside the initrd.
+    pub files: Files,
+    /// The initrd, microcode in front of it.
+    pub initrd: Sparse,
+    /// The archive alone.
+    archive: Sparse,
+    epoch: u32,
 }
 
-/// Make `NAME-initrd.tar`, which holds `kernel`, `initrd.img`, `cmdline` and `ucode.cpio`, those of them that there are.
-///
-/// # Errors
-///
-/// - [`WriteError`].
-pub fn bundle(host: &Host<'_>, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
-    let (boot, archive) = fill(host)?;
-    let mut out = Output::create(&dir.join(format!("{name}-initrd.tar")))?;
-    let path = out.path().to_owned();
-    let mut image = File::open(archive.path()).map_err(io_error("open", archive.path()))?;
-    let size = image.metadata().map_err(io_error("read", archive.path()))?.len();
-    let unwritten = |cause| WriteError::Tar { path: path.clone(), cause };
-    let mut tar = tar::Writer::new(BufWriter::with_capacity(BUFFER, &mut out));
-    let parts: [(&str, u64, &mut dyn Read); 4] = [
-        ("kernel", boot.kernel.len() as u64, &mut boot.kernel.as_slice()),
-        ("initrd.img", size, &mut image),
-        ("cmdline", boot.cmdline.len() as u64, &mut boot.cmdline.as_slice()),
-        ("ucode.cpio", boot.ucode.len() as u64, &mut boot.ucode.as_slice()),
-    ];
-    for (name, size, data) in parts.into_iter().filter(|(_, size, _)| *size > 0) {
-        let mtime = i64::from(host.plan.epoch);
-        let member = Member { path: name.into(), mode: 0o644, mtime, size, ..Member::default() };
-        tar.append(&member, data).map_err(unwritten)?;
+impl Packed {
+    /// Pack a host.
+    ///
+    /// # Errors
+    ///
+    /// - [`WriteError`].
+    pub fn new(host: &Host<'_>) -> Result<Self, WriteError> {
+        let mut file = host.store.temporary().map_err(RootfsError::from)?;
+        let path = file.path().to_owned();
+        let files = compress(host, BufWriter::with_capacity(BUFFER, &mut file), &path)?;
+        // Open before its name goes with the temporary file.
+        let archive = whole(&path)?;
+        // Not padded: the kernel looks for a compressed archive at every byte.
+        let mut initrd = Sparse::of_bytes(files.ucode.as_slice());
+        initrd.append(&archive);
+        Ok(Self { files, initrd, archive, epoch: host.plan.epoch })
     }
-    tar.finish().map_err(unwritten)?.flush().map_err(io_error("write", &path))?;
-    Ok(vec![out])
-}
 
-/// Make the archive in a temporary file, and hold the files for the boot loader.
-fn fill(host: &Host<'_>) -> Result<(Boot, Temporary), WriteError> {
-    let mut file = host.store.temporary().map_err(RootfsError::from)?;
-    let path = file.path().to_owned();
-    let boot = compress(host, BufWriter::with_capacity(BUFFER, &mut file), &path)?;
-    Ok((boot, file))
+    /// Make `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`; one that would be empty is left out, as LinuxKit does.
+    ///
+    /// # Errors
+    ///
+    /// - [`WriteError`].
+    pub fn outputs(&self, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
+        let mut outputs = self.files.outputs(dir, name)?;
+        outputs.push(Output::of(&dir.join(format!("{name}-initrd.img")), &self.initrd)?);
+        Ok(outputs)
+    }
+
+    /// Make `NAME-initrd.tar`, which holds `kernel`, `initrd.img`, `cmdline` and `ucode.cpio`, those of them that there are.
+    ///
+    /// # Errors
+    ///
+    /// - [`WriteError`].
+    pub fn bundle(&self, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
+        let mut out = Output::create(&dir.join(format!("{name}-initrd.tar")))?;
+        let path = out.path().to_owned();
+        let unwritten = |cause| WriteError::Tar { path: path.clone(), cause };
+        let mut tar = tar::Writer::new(BufWriter::with_capacity(BUFFER, &mut out));
+        let Files { kernel, cmdline, ucode } = &self.files;
+        let parts: [(&str, u64, &mut dyn Read); 4] = [
+            ("kernel", kernel.len() as u64, &mut kernel.as_slice()),
+            ("initrd.img", self.archive.size(), &mut self.archive.reader()),
+            ("cmdline", cmdline.len() as u64, &mut cmdline.as_slice()),
+            ("ucode.cpio", ucode.len() as u64, &mut ucode.as_slice()),
+        ];
+        for (name, size, data) in parts.into_iter().filter(|(_, size, _)| *size > 0) {
+            let mtime = i64::from(self.epoch);
+            let member = Member { path: name.into(), mode: 0o644, mtime, size, ..Member::default() };
+            tar.append(&member, data).map_err(unwritten)?;
+        }
+        tar.finish().map_err(unwritten)?.flush().map_err(io_error("write", &path))?;
+        Ok(vec![out])
+    }
 }
 
 /// Write the archive, compressed, into `out`, which `path` names.
-fn compress(host: &Host<'_>, out: impl Write, path: &Path) -> Result<Boot, WriteError> {
+fn compress(host: &Host<'_>, out: impl Write, path: &Path) -> Result<Files, WriteError> {
     let gzip = gzip::Writer::new(out, LEVEL, host.options.jobs);
-    let mut initrd = Initrd { archive: Writer::new(Padded::new(gzip)).like_linuxkit(), boot: Boot::default() };
+    let mut initrd = Initrd { archive: Writer::new(Padded::new(gzip)).like_linuxkit(), boot: Files::default() };
     host.fill(&mut initrd, &[])?;
     let Initrd { archive, boot } = initrd;
     let unwritten = |cause| WriteError::Segment { name: "the initrd".to_owned(), cause };
@@ -95,7 +113,7 @@ fn compress(host: &Host<'_>, out: impl Write, path: &Path) -> Result<Boot, Write
 /// A cpio archive that takes the entries as they come, and keeps those for the boot loader apart.
 struct Initrd<W> {
     archive: Writer<W>,
-    boot: Boot,
+    boot: Files,
 }
 
 impl<W: Write> Sink for Initrd<W> {

@@ -5,6 +5,8 @@ pub mod filesystem;
 pub mod initrd;
 pub mod tar;
 
+pub use boot::Files;
+
 use super::WriteError;
 use crate::plan::LinuxkitPlan;
 use crate::rootfs::linuxkit::{self, Options, Sink};

@@ -67,6 +67,7 @@ pub(super) fn tree(manifest: &Manifest, form: Metadata) -> Result<Node, serde_js
     root.push("volumes", writer.section(manifest.volumes.iter().map(|volume| writer.volume(volume)).collect()));
     root.some("hostname", manifest.hostname.as_ref().map(|name| text(name.as_str())));
     root.some("network", manifest.network.as_ref().map(own).transpose()?);
+    root.some("boot", manifest.boot.as_ref().map(own).transpose()?);
     root.some("modules", manifest.modules.as_ref().map(own).transpose()?);
     root.some("sysctl", (!manifest.sysctl.is_empty()).then(|| own(&manifest.sysctl)).transpose()?);
     Ok(root.end())
@@ -252,6 +253,7 @@ impl Writer {
                 linuxkit_yaml::VolumeFormat::Filesystem => text("filesystem"),
             }),
         );
+        record.some("persistent", volume.persistent.as_ref().map(|persistent| Node::Bool(persistent.value)));
         record.some("platforms", volume.platforms.as_ref().filter(|all| !all.is_empty()).map(|all| words(all)));
         record.end()
     }
