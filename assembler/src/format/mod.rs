@@ -2,6 +2,8 @@
 
 pub mod cpio;
 pub mod erofs;
+pub mod fat;
+pub mod gpt;
 pub mod gzip;
 pub mod iso9660;
 pub mod parallel;
