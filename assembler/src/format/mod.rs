@@ -7,6 +7,7 @@ pub mod gpt;
 pub mod gzip;
 pub mod iso9660;
 pub mod parallel;
+pub mod pe;
 pub mod sparse;
 pub mod squashfs;
 pub mod tar;

@@ -21,7 +21,7 @@ impl Time {
     /// Write seconds since 1970; what is before 1980 becomes its start.
     pub(super) fn new(seconds: u32) -> Self {
         let at = DateTime::from_timestamp(i64::from(seconds.max(FIRST)), 0).unwrap_or_default();
-        let time = at.hour() << 11 | at.minute() << 5 | at.second() / 2;
+        let time = at.hour() << 11 | at.minute() << 5 | (at.second() / 2);
         let years = u32::try_from(at.year() - 1980).unwrap_or_default();
         let date = years << 9 | at.month() << 5 | at.day();
         let half = |bits: u32| U16::new(u16::try_from(bits).unwrap_or_default());

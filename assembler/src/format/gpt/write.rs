@@ -90,7 +90,7 @@ fn entry(partition: &Partition) -> gpt::partition::Partition {
 
 /// Refuse what the crate would take in silence.
 fn check(table: &Table, size: u64) -> Result<(), GptError> {
-    if size % SECTOR != 0 || size < HEAD + TAIL {
+    if !size.is_multiple_of(SECTOR) || size < HEAD + TAIL {
         return Err(GptError::Size { size });
     }
     if table.partitions.len() > PARTITIONS_MAX {
