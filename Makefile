@@ -16,7 +16,7 @@ CROSS_amd64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 CROSS_arm64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 QEMU_amd64 := qemu-system-x86
 QEMU_arm64 := qemu-system-arm
-JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry erofs-utils genisoimage iproute2 kmod libarchive-tools openssl skopeo squashfs-tools umoci util-linux xorriso zstd
+JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry dosfstools erofs-utils fdisk gdisk genisoimage iproute2 kmod libarchive-tools mtools openssl skopeo squashfs-tools umoci util-linux xorriso zstd
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0

@@ -2,9 +2,12 @@
 
 pub mod cpio;
 pub mod erofs;
+pub mod fat;
+pub mod gpt;
 pub mod gzip;
 pub mod iso9660;
 pub mod parallel;
+pub mod pe;
 pub mod sparse;
 pub mod squashfs;
 pub mod tar;
