@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use super::IsoError;
+use super::boot::Catalog;
 use super::read::{Names, Reader};
 use crate::format::tree::{self, Contents, shown};
 
-/// List an image. Of each tree: the volume descriptor, the path table, then one line a name: offset of the record, sector and bytes of
+/// List an image. Of the boot catalog: one line an image, with its platform (00 BIOS, ef UEFI), its first byte, what is emulated, segment,
+/// units of 512 bytes that are loaded, and sector. Of each tree: the volume descriptor, the path table, then one line a name: offset of the record, sector and bytes of
 /// the data, time, and of Rock Ridge mode, links, owner, serial number, device, target.
 ///
 /// # Errors
@@ -15,6 +17,16 @@ use crate::format::tree::{self, Contents, shown};
 pub fn dump(image: &dyn Contents) -> Result<String, IsoError> {
     // Writing to a `String` cannot fail.
     let mut text = String::new();
+    if let Some(catalog) = Catalog::read(image)? {
+        let _ = writeln!(text, "boot catalog at {}", catalog.sector);
+        for (offset, platform, image) in catalog.images {
+            let _ = writeln!(
+                text,
+                "{offset:08x} platform {platform:02x} {:02x} media {} segment {} load {} at {}",
+                image.bootable, image.media, image.segment, image.count, image.sector,
+            );
+        }
+    }
     for names in [Names::Primary, Names::RockRidge, Names::Joliet] {
         let reader = Reader::new(image, names)?;
         let head = &reader.head;
@@ -35,7 +47,11 @@ pub fn dump(image: &dyn Contents) -> Result<String, IsoError> {
             }
         }
         for found in reader.walk()? {
-            let _ = write!(text, "{:08x} at {} {} t{}", found.offset, found.extent, found.size, found.mtime);
+            let _ = write!(text, "{:08x}", found.offset);
+            for (at, section) in found.sections.iter().enumerate() {
+                let _ = write!(text, " {} {} {}", if at == 0 { "at" } else { "+" }, section.sector, section.size);
+            }
+            let _ = write!(text, " t{}", found.mtime);
             let rock = &found.rock;
             if let Some(posix) = rock.posix {
                 let _ = write!(

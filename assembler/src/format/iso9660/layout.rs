@@ -10,6 +10,8 @@ pub const SECTOR: u64 = 2048;
 pub const SYSTEM_SECTORS: u64 = 16;
 /// What every volume descriptor says behind its first byte.
 pub const STANDARD: &[u8; 5] = b"CD001";
+/// Type of the descriptor that leads to what firmware starts.
+pub const BOOT: u8 = 0;
 /// Type of the primary volume descriptor.
 pub const PRIMARY: u8 = 1;
 /// Type of Joliet's.
@@ -29,6 +31,8 @@ pub const PARENT: &[u8] = &[1];
 pub const DIRECTORY: u8 = 2;
 /// Bit of a record's flags: the file goes on in the next record.
 pub const MULTI_EXTENT: u8 = 0x80;
+/// Most bytes that one record says of a file: whole sectors, below 4 GiB.
+pub const SECTION_MAX: u64 = (1 << 32) - SECTOR;
 
 /// A number of 16 bits in both byte orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -102,8 +106,12 @@ pub struct VolumeDescriptor {
     pub root: Record,
     /// 0x0bd: its name, [`SELF`].
     pub root_name: u8,
-    /// 0x0be: names of the set, the publisher and the preparer.
-    pub names: [u8; 384],
+    /// 0x0be: name of the set of volumes.
+    pub set: [u8; 128],
+    /// 0x13e: who published it.
+    pub publisher: [u8; 128],
+    /// 0x1be: who prepared what is in it.
+    pub preparer: [u8; 128],
     /// 0x23e: name of the program that wrote it.
     pub application: [u8; 128],
     /// 0x2be: names of files with legal texts.
@@ -199,3 +207,110 @@ pub struct Continuation {
     pub length: Both32,
 }
 const _: () = assert!(size_of::<Continuation>() == 24);
+
+/// The descriptor of El Torito, one sector, always number 17.
+///
+/// Source: El Torito 1.0, figure 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct BootRecord {
+    /// 0x000: [`BOOT`].
+    pub kind: u8,
+    /// 0x001: [`STANDARD`].
+    pub standard: [u8; 5],
+    /// 0x006: 1.
+    pub version: u8,
+    /// 0x007: [`EL_TORITO`].
+    pub system: [u8; 32],
+    /// 0x027: zero.
+    pub unused: [u8; 32],
+    /// 0x047: sector of the boot catalog.
+    pub catalog: little_endian::U32,
+    /// 0x04b: zero.
+    pub rest: [u8; 1973],
+}
+const _: () = assert!(size_of::<BootRecord>() == 2048);
+const _: () = assert!(offset_of!(BootRecord, catalog) == 0x47);
+
+/// What a boot record's system is called.
+pub const EL_TORITO: &[u8; 32] = b"EL TORITO SPECIFICATION\0\0\0\0\0\0\0\0\0";
+/// Platform of BIOS.
+pub const X86: u8 = 0;
+/// Platform of UEFI, of whatever processor.
+///
+/// Source: UEFI 2.10, 13.3.2.1.
+pub const EFI: u8 = 0xef;
+
+/// First entry of a boot catalog.
+///
+/// Source: El Torito 1.0, figure 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Validation {
+    /// 0x00: 1.
+    pub header: u8,
+    /// 0x01: [`X86`] or [`EFI`]: whose the next entry is.
+    pub platform: u8,
+    /// 0x02: zero.
+    pub unused: [u8; 2],
+    /// 0x04: who made it; zero.
+    pub maker: [u8; 24],
+    /// 0x1c: makes the sum of the entry's 16 numbers of 16 bits zero.
+    pub checksum: little_endian::U16,
+    /// 0x1e: [`KEY`].
+    pub key: [u8; 2],
+}
+const _: () = assert!(size_of::<Validation>() == 32);
+
+/// What a validation entry ends with.
+pub const KEY: [u8; 2] = [0x55, 0xaa];
+
+/// An image that firmware starts.
+///
+/// Source: El Torito 1.0, figures 3 and 5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct BootImage {
+    /// 0x00: [`BOOTABLE`].
+    pub bootable: u8,
+    /// 0x01: which disk is emulated; 0 for none.
+    pub media: u8,
+    /// 0x02: segment that BIOS loads it to; 0 for 0x7c0.
+    pub segment: little_endian::U16,
+    /// 0x04: type of the partition, which only a hard disk has; zero.
+    pub system: u8,
+    /// 0x05: zero.
+    pub unused: u8,
+    /// 0x06: how much is loaded, in units of 512 bytes.
+    pub count: little_endian::U16,
+    /// 0x08: its first sector.
+    pub sector: little_endian::U32,
+    /// 0x0c: zero.
+    pub rest: [u8; 20],
+}
+const _: () = assert!(size_of::<BootImage>() == 32);
+
+/// First byte of an image that is to be started.
+pub const BOOTABLE: u8 = 0x88;
+
+/// Heads images of another platform.
+///
+/// Source: El Torito 1.0, figure 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct SectionHeader {
+    /// 0x00: [`MORE`] or [`LAST`].
+    pub header: u8,
+    /// 0x01: [`X86`] or [`EFI`].
+    pub platform: u8,
+    /// 0x02: how many images follow.
+    pub count: little_endian::U16,
+    /// 0x04: a name for these; zero.
+    pub name: [u8; 28],
+}
+const _: () = assert!(size_of::<SectionHeader>() == 32);
+
+/// First byte of a section that another one follows.
+pub const MORE: u8 = 0x90;
+/// First byte of the last section.
+pub const LAST: u8 = 0x91;

@@ -8,8 +8,8 @@ use std::mem::size_of;
 use zerocopy::FromBytes;
 
 use super::layout::{
-    Both32, Continuation, DIRECTORY, Entry, JOLIET, PARENT, PRIMARY, Posix, Record, SECTOR, SELF, STANDARD,
-    SUPPLEMENTARY, SYSTEM_SECTORS, TERMINATOR, VolumeDescriptor,
+    Both32, Continuation, DIRECTORY, Entry, JOLIET, MULTI_EXTENT, PARENT, PRIMARY, Posix, Record, SECTOR, SELF,
+    STANDARD, SUPPLEMENTARY, SYSTEM_SECTORS, TERMINATOR, VolumeDescriptor,
 };
 use super::rock_ridge::{CONTINUE, CURRENT, MODIFIED, PARENT as DOT_DOT, ROOT, device_numbers};
 use super::{IsoError, date};
@@ -50,6 +50,15 @@ pub struct Posixly {
     pub target: Vec<u8>,
 }
 
+/// A piece of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Section {
+    /// First sector.
+    pub sector: u32,
+    /// Bytes.
+    pub size: u32,
+}
+
 /// One name of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -57,16 +66,22 @@ pub struct Found {
     pub path: Vec<u8>,
     /// Offset of its record in bytes from the image's start; of the root that of the record in the volume descriptor.
     pub offset: u64,
-    /// First sector of the data.
-    pub extent: u32,
-    /// Bytes of the data.
-    pub size: u32,
+    /// Where the data is, in order; at least one.
+    pub sections: Vec<Section>,
     /// Time of last change, seconds since 1970, from the record.
     pub mtime: i64,
     /// Whether it is a directory.
     pub directory: bool,
     /// What Rock Ridge says; nothing if it is not read.
     pub rock: Posixly,
+}
+
+impl Found {
+    /// Give the length of the data in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.sections.iter().map(|section| u64::from(section.size)).sum()
+    }
 }
 
 /// An image being read.
@@ -86,6 +101,8 @@ struct Raw {
     head: Record,
     name: Vec<u8>,
     behind: Vec<u8>,
+    /// What further records say of the same file.
+    more: Vec<Record>,
 }
 
 impl<'i> Reader<'i> {
@@ -129,16 +146,23 @@ impl<'i> Reader<'i> {
     /// - [`IsoError::Damaged`]: also if a directory is its own descendant or has two names, or if numbers in both byte orders differ.
     /// - [`IsoError::Io`].
     pub fn walk(&self) -> Result<Vec<Found>, IsoError> {
-        let root = Raw { offset: self.offset + 0x9c, head: self.head.root, name: SELF.to_vec(), behind: Vec::new() };
+        let root = Raw {
+            offset: self.offset + 0x9c,
+            head: self.head.root,
+            name: SELF.to_vec(),
+            behind: Vec::new(),
+            more: Vec::new(),
+        };
         let mut ahead = vec![self.found(&root, Vec::new())?];
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         while let Some(mut directory) = ahead.pop() {
             let damaged = |what| IsoError::Damaged { offset: directory.offset, what };
-            if !seen.insert(directory.extent) {
+            let Some(section) = directory.sections.first().copied().filter(|section| seen.insert(section.sector))
+            else {
                 return Err(damaged("a directory has two names"));
-            }
-            for raw in self.records(directory.extent, directory.size)? {
+            };
+            for raw in self.records(section)? {
                 if raw.name == PARENT {
                     continue;
                 }
@@ -173,10 +197,14 @@ impl<'i> Reader<'i> {
     /// - [`IsoError::Damaged`]: the image ends before.
     /// - [`IsoError::Io`].
     pub fn data(&self, found: &Found) -> Result<Vec<u8>, IsoError> {
-        let offset = u64::from(found.extent) * SECTOR;
-        let data = bytes(self.image, offset, u64::from(found.size))?;
-        if data.len() as u64 != u64::from(found.size) {
-            return Err(IsoError::Damaged { offset, what: "the image ends too early" });
+        let mut data = Vec::new();
+        for section in &found.sections {
+            let offset = u64::from(section.sector) * SECTOR;
+            let part = bytes(self.image, offset, u64::from(section.size))?;
+            if part.len() as u64 != u64::from(section.size) {
+                return Err(IsoError::Damaged { offset, what: "the image ends too early" });
+            }
+            data.extend_from_slice(&part);
         }
         Ok(data)
     }
@@ -219,14 +247,16 @@ impl<'i> Reader<'i> {
         Ok(table)
     }
 
-    /// Read the records of a directory.
-    fn records(&self, extent: u32, size: u32) -> Result<Vec<Raw>, IsoError> {
-        let start = u64::from(extent) * SECTOR;
-        let data = bytes(self.image, start, u64::from(size).min(DIRECTORY_MAX))?;
-        if data.len() as u64 != u64::from(size) {
+    /// Read the records of a directory; those of one file become one.
+    fn records(&self, directory: Section) -> Result<Vec<Raw>, IsoError> {
+        let (start, size) = (u64::from(directory.sector) * SECTOR, u64::from(directory.size));
+        let data = bytes(self.image, start, size.min(DIRECTORY_MAX))?;
+        if data.len() as u64 != size {
             return Err(IsoError::Damaged { offset: start, what: "a directory is cut off" });
         }
-        let mut records = Vec::new();
+        let mut records: Vec<Raw> = Vec::new();
+        // Whether the last record says that its file goes on in the next one.
+        let mut open = false;
         for (sector, bytes) in data.chunks(2048).enumerate() {
             let mut at = 0;
             // A length of zero ends a sector.
@@ -241,15 +271,30 @@ impl<'i> Reader<'i> {
                     return Err(damaged("a name is empty"));
                 }
                 let behind = rest.get((head.name_len + 1) as usize % 2..).unwrap_or_default();
-                records.push(Raw { offset, head, name: name.to_vec(), behind: behind.to_vec() });
                 at += usize::from(length);
+                let goes_on = head.flags & MULTI_EXTENT != 0;
+                if (open || goes_on) && head.flags & DIRECTORY != 0 {
+                    return Err(damaged("a directory has several sections"));
+                }
+                match records.last_mut().filter(|_| open) {
+                    Some(last) if last.name == name => last.more.push(head),
+                    Some(_) => return Err(damaged("the next section of a file is missing")),
+                    None => {
+                        let (name, behind, more) = (name.to_vec(), behind.to_vec(), Vec::new());
+                        records.push(Raw { offset, head, name, behind, more });
+                    }
+                }
+                open = goes_on;
             }
+        }
+        if open {
+            return Err(IsoError::Damaged { offset: start, what: "the next section of a file is missing" });
         }
         Ok(records)
     }
 
     fn found(&self, raw: &Raw, mut path: Vec<u8>) -> Result<Found, IsoError> {
-        let Raw { offset, head, name, .. } = raw;
+        let Raw { offset, head, name, more, .. } = raw;
         let rock = if self.names == Names::RockRidge { self.rock(raw)? } else { Posixly::default() };
         if name != SELF {
             let name = match self.names {
@@ -266,11 +311,13 @@ impl<'i> Reader<'i> {
             }
             push(&mut path, &name);
         }
+        let section = |head: &Record| -> Result<Section, IsoError> {
+            Ok(Section { sector: number(head.extent, *offset)?, size: number(head.size, *offset)? })
+        };
         Ok(Found {
             path,
             offset: *offset,
-            extent: number(head.extent, *offset)?,
-            size: number(head.size, *offset)?,
+            sections: std::iter::once(head).chain(more).map(section).collect::<Result<_, _>>()?,
             mtime: date::seconds(head.date),
             directory: head.flags & DIRECTORY != 0,
             rock,

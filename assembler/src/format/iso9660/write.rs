@@ -1,91 +1,96 @@
 //! A tree to an image.
 
-use std::io::Write;
-use std::mem::size_of;
+use std::io;
 
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
+use super::IsoError;
+use super::boot::{self, Boot, Place};
 use super::continuation::{Continuations, narrow};
-use super::layout::{
-    DIRECTORY, JOLIET, PARENT, PRIMARY, RECORD_MAX, Record, SECTOR, SELF, STANDARD, SUPPLEMENTARY, SYSTEM_SECTORS,
-    TERMINATOR, VolumeDescriptor,
-};
-use super::name::Names;
-use super::{IsoError, date, rock_ridge};
-use crate::format::tree::{self, Children, Content, Contents, CopyError, Tree, shown};
+use super::descriptor::terminator;
+use super::hierarchy::{Hierarchy, Kind};
+use super::layout::{SECTION_MAX, SECTOR, SYSTEM_SECTORS};
+use crate::format::sparse::Sparse;
+use crate::format::tree::{Children, Content, Tree, shown};
 
-/// Sectors of nothing at the end: a drive may read ahead of what it was asked for.
+/// Sectors of nothing behind the files: a drive may read ahead of what it was asked for.
 const END_SECTORS: u64 = 150;
 /// Most directories: path tables number them in 16 bits.
 const DIRECTORIES_MAX: usize = 65_535;
+/// Most bytes of a file: Linux follows a hundred sections.
+///
+/// Source: Linux, `fs/isofs/inode.c`, `isofs_read_level3_size`.
+const FILE_MAX: u64 = 100 * SECTION_MAX;
 
-/// What a volume is called and when it was made.
+/// What a volume is called, when it was made, and what starts from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Name, 1 to 32 printable ASCII characters; Joliet keeps the first 16.
     pub volume: String,
-    /// Time of the volume, seconds since 1970.
+    /// Name of the program that makes it, at most 128 printable ASCII characters; Joliet keeps the first 64.
+    pub application: String,
+    /// Who prepares it, at most 128 printable ASCII characters; Joliet keeps the first 64.
+    pub preparer: String,
+    /// Time of the volume, seconds since 1970. `blkid` and GRUB make the volume's UUID of it.
     pub time: i64,
+    /// Where files that are not empty may start: at sectors of 2048 bytes that are a multiple of this, at least 1.
+    pub align: u32,
+    /// Bytes to leave empty at the very end, behind the 150 sectors: where the second copy of a GPT goes.
+    pub tail: u64,
+    /// What firmware starts.
+    pub boot: Boot,
 }
 
-/// Which of the two trees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    RockRidge,
-    Joliet,
+impl Options {
+    /// Name a volume that starts nothing.
+    #[must_use]
+    pub fn new(volume: String, time: i64) -> Self {
+        let (application, preparer) = ("HULLKIT".to_owned(), String::new());
+        Self { volume, application, preparer, time, align: 1, tail: 0, boot: Boot::default() }
+    }
+
+    fn check(&self) -> Result<(), IsoError> {
+        let printable = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let name = &self.volume;
+        if !(1..=32).contains(&name.len()) || !printable(name) {
+            return Err(IsoError::Volume { name: name.clone() });
+        }
+        for (what, name) in [("program", &self.application), ("preparer", &self.preparer)] {
+            if name.len() > 128 || !printable(name) {
+                return Err(IsoError::Name { what, name: name.clone() });
+            }
+        }
+        Ok(())
+    }
 }
 
-/// A directory in one of the trees.
-#[derive(Debug, Clone)]
-struct Directory {
-    node: usize,
-    name: Vec<u8>,
-    /// Place in the path table of the directory it lies in.
-    parent: usize,
-    sector: u32,
-    /// Bytes, a multiple of a sector's.
-    size: u32,
-}
-
-/// One of the trees: its directories in the order of path tables, and where those tables are.
-#[derive(Debug)]
-struct Hierarchy {
-    kind: Kind,
-    directories: Vec<Directory>,
-    /// Place in `directories` of a node that is one.
-    places: Vec<usize>,
-    table_size: u32,
-    /// Sectors of the little- and the big-endian path table.
-    tables: [u32; 2],
-}
-
-/// An image whose places are known and whose bytes are not yet written.
+/// An image whose places are known and whose bytes are not yet there.
 #[derive(Debug)]
 pub struct Image<'t> {
-    tree: &'t Tree,
-    children: Children,
-    links: Vec<u32>,
-    options: Options,
+    pub(super) tree: &'t Tree,
+    pub(super) children: Children,
+    pub(super) links: Vec<u32>,
+    pub(super) options: Options,
     hierarchies: [Hierarchy; 2],
+    /// Sector of the boot catalog, if there is one.
+    catalog: Option<u32>,
     /// First sector of a node's data.
-    extents: Vec<u32>,
-    first_data: u32,
-    sectors: u32,
+    pub(super) extents: Vec<u32>,
+    pub(super) first_data: u32,
+    pub(super) sectors: u32,
 }
 
 impl<'t> Image<'t> {
-    /// Give everything in a tree its place.
+    /// Give everything in a tree its place. Only the lengths of files count here: their bytes may still depend on the places.
     ///
     /// Equal trees and options give equal images.
     ///
     /// # Errors
     ///
-    /// - [`IsoError::TooLarge`], [`IsoError::Directories`], [`IsoError::Full`], [`IsoError::Volume`].
+    /// - [`IsoError::TooLarge`], [`IsoError::Directories`], [`IsoError::Full`], [`IsoError::Volume`], [`IsoError::Name`],
+    ///   [`IsoError::Boot`].
     pub fn new(tree: &'t Tree, options: Options) -> Result<Self, IsoError> {
-        let name = &options.volume;
-        if !(1..=32).contains(&name.len()) || !name.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(IsoError::Volume { name: name.clone() });
-        }
+        options.check()?;
         let children = tree.children();
         let directories = [Kind::RockRidge, Kind::Joliet].map(|kind| Hierarchy::new(tree, &children, kind));
         let count = directories[0].directories.len();
@@ -98,67 +103,84 @@ impl<'t> Image<'t> {
             links: tree.links(),
             options,
             hierarchies: directories,
+            catalog: None,
             extents: vec![0; tree.nodes().len()],
             first_data: 0,
             sectors: 0,
         };
-        image.place()?;
+        image.lay_out()?;
+        image.boot_catalog()?;
         Ok(image)
     }
 
-    /// Give the length of the image in bytes, a multiple of 2048.
+    /// Give the length of the image in bytes, a multiple of 2048. It is also that of the volume.
     #[must_use]
     pub fn size(&self) -> u64 {
         u64::from(self.sectors) * SECTOR
     }
 
-    /// Write the image from front to back.
+    /// Tell where a file's bytes are, all in one piece; nothing for what is not a file.
+    #[must_use]
+    pub fn place(&self, path: &[u8]) -> Option<Place> {
+        let nodes = self.tree.nodes();
+        let index = nodes.binary_search_by(|node| node.path.as_slice().cmp(path)).ok()?;
+        let owner = self.tree.data(index);
+        match nodes.get(owner)?.content {
+            Content::File { size, .. } => Some(Place { sector: *self.extents.get(owner)?, len: size }),
+            _ => None,
+        }
+    }
+
+    /// Put an image together. The first 32768 bytes and what [`Options::tail`] asks for are holes, for whoever makes partitions.
+    ///
+    /// In: `contents`, where the tree says that its files' bytes are. None are read.
     ///
     /// # Errors
     ///
-    /// - [`IsoError::Content`]: a file's bytes could not be read, or are too few; what was written is no image.
-    /// - [`IsoError::Io`]: `out` refused bytes.
-    pub fn write(&self, contents: &dyn Contents, out: &mut dyn Write) -> Result<(), IsoError> {
-        zeros(SYSTEM_SECTORS * SECTOR, out)?;
+    /// - [`IsoError::Content`]: the contents end before a file does.
+    pub fn sparse(&self, contents: &Sparse) -> Result<Sparse, IsoError> {
+        let mut image = Sparse::new(self.size());
+        image.put_bytes(SYSTEM_SECTORS * SECTOR, self.descriptors()?)?;
         for hierarchy in &self.hierarchies {
-            out.write_all(self.descriptor(hierarchy).as_bytes())?;
-        }
-        let mut end = VolumeDescriptor::new_zeroed();
-        (end.kind, end.standard, end.version) = (TERMINATOR, *STANDARD, 1);
-        out.write_all(end.as_bytes())?;
-        for hierarchy in &self.hierarchies {
-            for big in [false, true] {
-                write_padded(&hierarchy.path_table(big), out)?;
+            for (sector, big) in hierarchy.tables.into_iter().zip([false, true]) {
+                image.put_bytes(u64::from(sector) * SECTOR, hierarchy.path_table(big))?;
             }
-        }
-        for hierarchy in &self.hierarchies {
             for (place, directory) in hierarchy.directories.iter().enumerate() {
                 let behind = directory.sector.saturating_add(directory.size / narrow::<u32>(SECTOR));
                 let mut continuations = Continuations { sector: behind, bytes: Vec::new() };
-                out.write_all(&self.directory(hierarchy, place, &mut continuations))?;
-                write_padded(&continuations.bytes, out)?;
+                let mut bytes = self.directory(hierarchy, place, &mut continuations);
+                bytes.append(&mut continuations.bytes);
+                image.put_bytes(u64::from(directory.sector) * SECTOR, bytes)?;
             }
         }
-        for (index, node) in self.tree.nodes().iter().enumerate() {
+        for (node, sector) in self.tree.nodes().iter().zip(&self.extents) {
             let Content::File { offset, size } = node.content else { continue };
-            tree::copy(contents, offset, size, out).map_err(|error| self.copy_error(index, size, error))?;
-            zeros(size.wrapping_neg() % SECTOR, out)?;
+            if offset.checked_add(size).is_none_or(|end| end > contents.size()) {
+                let cause = io::ErrorKind::UnexpectedEof.into();
+                return Err(IsoError::Content { path: shown(&node.path), size, cause });
+            }
+            image.put(u64::from(*sector) * SECTOR, &contents.slice(offset, size))?;
         }
-        Ok(zeros(END_SECTORS * SECTOR, out)?)
+        Ok(image)
     }
 
     /// Decide all sectors, in the order of the image.
-    fn place(&mut self) -> Result<(), IsoError> {
+    fn lay_out(&mut self) -> Result<(), IsoError> {
         // Three descriptors, then what they lead to. Numbers that wrap are found by the sum at the end.
         let mut next = SYSTEM_SECTORS + 3;
-        let mut take = |bytes: u64| {
+        if self.options.boot != Boot::default() {
+            self.catalog = Some(narrow(next + 1));
+            next += 2;
+        }
+        let mut take = |bytes: u64, align: u64| {
+            next = next.checked_next_multiple_of(align).unwrap_or(u64::MAX);
             let sector = narrow::<u32>(next);
             next = next.saturating_add(bytes.div_ceil(SECTOR));
             sector
         };
         for hierarchy in &mut self.hierarchies {
             hierarchy.table_size = narrow(hierarchy.path_table(false).len() as u64);
-            hierarchy.tables = [0; 2].map(|_: u32| take(u64::from(hierarchy.table_size)));
+            hierarchy.tables = [0; 2].map(|_: u32| take(u64::from(hierarchy.table_size), 1));
         }
         for at in 0..self.hierarchies.len() {
             // Sizes do not depend on the places that are still missing.
@@ -171,237 +193,59 @@ impl<'t> Image<'t> {
             let sizes = sizes.collect::<Vec<_>>();
             for (directory, (size, behind)) in self.hierarchies[at].directories.iter_mut().zip(sizes) {
                 directory.size = u32::try_from(size).map_err(|_| IsoError::Full { sectors: size / SECTOR })?;
-                directory.sector = take(size);
+                directory.sector = take(size, 1);
                 // Right behind their directory: who lists it reads on without seeking.
-                take(behind);
+                take(behind, 1);
             }
         }
-        self.first_data = take(0);
-        for (index, node) in self.tree.nodes().iter().enumerate() {
+        self.first_data = take(0, 1);
+        for (node, extent) in self.tree.nodes().iter().zip(&mut self.extents) {
             if let Content::File { size, .. } = node.content {
-                if u32::try_from(size).is_err() {
+                if size > FILE_MAX {
                     return Err(IsoError::TooLarge { path: shown(&node.path), size });
                 }
-                self.extents[index] = take(size);
+                *extent = take(size, if size > 0 { u64::from(self.options.align.max(1)) } else { 1 });
             }
         }
-        take(END_SECTORS * SECTOR);
+        take(END_SECTORS * SECTOR, 1);
+        take(self.options.tail, 1);
         self.sectors = u32::try_from(next).map_err(|_| IsoError::Full { sectors: next })?;
         Ok(())
     }
 
-    fn descriptor(&self, hierarchy: &Hierarchy) -> VolumeDescriptor {
-        let joliet = hierarchy.kind == Kind::Joliet;
-        let text = |text: &str, slot: &mut [u8]| {
-            let spaces = std::iter::repeat(' ');
-            let chars = text.chars().chain(spaces);
-            if joliet {
-                let units = chars.flat_map(|char| [0, ascii(char)]);
-                slot.iter_mut().zip(units).for_each(|(slot, byte)| *slot = byte);
-            } else {
-                slot.iter_mut().zip(chars).for_each(|(slot, char)| *slot = ascii(char));
-            }
-        };
-        let mut head = VolumeDescriptor::new_zeroed();
-        (head.kind, head.standard, head.version) = (if joliet { SUPPLEMENTARY } else { PRIMARY }, *STANDARD, 1);
-        text("LINUX", &mut head.system);
-        text(&self.options.volume, &mut head.volume);
-        text("HULLKIT", &mut head.application);
-        text("", &mut head.names);
-        text("", &mut head.files);
-        if joliet {
-            head.escapes[..JOLIET.len()].copy_from_slice(JOLIET);
+    /// Give the sectors of all descriptors, and the boot catalog behind them.
+    fn descriptors(&self) -> Result<Vec<u8>, IsoError> {
+        let [primary, joliet] = self.hierarchies.each_ref().map(|hierarchy| self.descriptor(hierarchy));
+        let mut bytes = primary.as_bytes().to_vec();
+        if let Some(sector) = self.catalog {
+            bytes.extend_from_slice(boot::record(sector).as_bytes());
         }
-        head.sectors = self.sectors.into();
-        (head.set_size, head.sequence, head.block_size) = (1.into(), 1.into(), narrow::<u16>(SECTOR).into());
-        head.path_table_size = hierarchy.table_size.into();
-        head.path_table_little[0] = hierarchy.tables[0].into();
-        head.path_table_big[0] = hierarchy.tables[1].into();
-        head.root = self.head(hierarchy, 0, SELF);
-        head.root.length = narrow((size_of::<Record>() + SELF.len()) as u64);
-        let time = date::long(self.options.time);
-        head.times = [time, time, date::UNSET, time];
-        head.structure = 1;
-        head
+        bytes.extend_from_slice(joliet.as_bytes());
+        bytes.extend_from_slice(terminator().as_bytes());
+        if self.catalog.is_some() {
+            bytes.extend_from_slice(&self.boot_catalog()?);
+        }
+        Ok(bytes)
     }
 
-    /// Give a directory's sectors: itself, its parent, and what lies in it.
-    fn directory(&self, hierarchy: &Hierarchy, place: usize, continuations: &mut Continuations) -> Vec<u8> {
-        let directory = &hierarchy.directories[place];
-        let mut bytes = Vec::new();
-        let mut push = |record: Vec<u8>| {
-            let sector: usize = narrow(SECTOR);
-            if bytes.len() % sector + record.len() > sector {
-                bytes.resize(bytes.len().next_multiple_of(sector), 0);
-            }
-            bytes.extend_from_slice(&record);
+    fn boot_catalog(&self) -> Result<Vec<u8>, IsoError> {
+        let refused = |path: &[u8], what| IsoError::Boot { path: shown(path), what };
+        let file = |path: &[u8]| match self.place(path) {
+            None => Err(refused(path, "is not a file of the tree")),
+            Some(Place { len: 0, .. }) => Err(refused(path, "is empty")),
+            Some(place) => Ok(place),
         };
-        let parent = hierarchy.directories[directory.parent].node;
-        for (name, node) in [(SELF, directory.node), (PARENT, parent)] {
-            let mut entries = Vec::new();
-            if hierarchy.kind == Kind::RockRidge {
-                entries = self.attributes(node);
-                if name == SELF && place == 0 {
-                    entries.insert(0, rock_ridge::start());
-                    entries.push(rock_ridge::identity());
+        let Boot { bios, efi } = &self.options.boot;
+        let bios = bios.as_ref().map(|bios| {
+            let place = file(&bios.path)?;
+            match u64::from(bios.load) * 512 {
+                0 => Err(refused(&bios.path, "is not to be loaded at all")),
+                size if size > place.len.next_multiple_of(512) => {
+                    Err(refused(&bios.path, "is shorter than what is to be loaded"))
                 }
+                _ => Ok((place, bios.load)),
             }
-            push(self.record(hierarchy, node, name, &entries, continuations));
-        }
-        for (name, node) in named(self.tree, &self.children, directory.node, hierarchy.kind) {
-            let mut entries = Vec::new();
-            if hierarchy.kind == Kind::RockRidge {
-                entries = self.attributes(node);
-                entries.extend(rock_ridge::name(self.tree.nodes()[node].name()));
-            }
-            push(self.record(hierarchy, node, &name, &entries, continuations));
-        }
-        bytes.resize(bytes.len().next_multiple_of(narrow(SECTOR)), 0);
-        bytes
+        });
+        Ok(boot::catalog(bios.transpose()?, efi.as_ref().map(|path| file(path)).transpose()?))
     }
-
-    fn attributes(&self, node: usize) -> Vec<Vec<u8>> {
-        let owner = self.tree.data(node);
-        rock_ridge::attributes(&self.tree.nodes()[owner], self.links[owner], narrow(owner as u64 + 1))
-    }
-
-    fn record(
-        &self,
-        hierarchy: &Hierarchy,
-        node: usize,
-        name: &[u8],
-        entries: &[Vec<u8>],
-        continuations: &mut Continuations,
-    ) -> Vec<u8> {
-        let start = (size_of::<Record>() + name.len()).next_multiple_of(2);
-        let behind = continuations.fit(entries, RECORD_MAX - start);
-        let length = (start + behind.len()).next_multiple_of(2);
-        let mut head = self.head(hierarchy, node, name);
-        head.length = narrow(length as u64);
-        let mut record = Vec::with_capacity(length);
-        record.extend_from_slice(head.as_bytes());
-        record.extend_from_slice(name);
-        record.resize(start, 0);
-        record.extend_from_slice(&behind);
-        record.resize(length, 0);
-        record
-    }
-
-    /// Give the fixed part of a record, but for its length.
-    fn head(&self, hierarchy: &Hierarchy, node: usize, name: &[u8]) -> Record {
-        let owner = self.tree.data(node);
-        let file = &self.tree.nodes()[owner];
-        let (extent, size, flags) = match file.content {
-            Content::Directory => {
-                let directory = &hierarchy.directories[hierarchy.places[node]];
-                (directory.sector, directory.size, DIRECTORY)
-            }
-            Content::File { size, .. } => (self.extents[owner], narrow(size), 0),
-            // Nothing to read, but at a place that is there.
-            _ => (self.first_data, 0, 0),
-        };
-        Record {
-            length: 0,
-            attributes: 0,
-            extent: extent.into(),
-            size: size.into(),
-            date: date::short(file.attributes.mtime),
-            flags,
-            interleave: [0; 2],
-            sequence: 1.into(),
-            name_len: narrow(name.len() as u64),
-        }
-    }
-
-    fn copy_error(&self, index: usize, size: u64, error: CopyError) -> IsoError {
-        match error {
-            CopyError::Read(cause) => IsoError::Content { path: shown(&self.tree.nodes()[index].path), size, cause },
-            CopyError::Write(cause) => IsoError::Io(cause),
-        }
-    }
-}
-
-impl Hierarchy {
-    /// List the directories level by level, those of one level by their parents and then by name.
-    ///
-    /// Source: ECMA-119, 6.9.1.
-    fn new(tree: &Tree, children: &Children, kind: Kind) -> Self {
-        let root = Directory { node: 0, name: SELF.to_vec(), parent: 0, sector: 0, size: 0 };
-        let mut directories = vec![root];
-        let mut places = vec![0; tree.nodes().len()];
-        let mut parent = 0;
-        while let Some(directory) = directories.get(parent) {
-            for (name, node) in named(tree, children, directory.node, kind) {
-                if tree.nodes()[node].content == Content::Directory {
-                    places[node] = directories.len();
-                    directories.push(Directory { node, name, parent, sector: 0, size: 0 });
-                }
-            }
-            parent += 1;
-        }
-        Self { kind, directories, places, table_size: 0, tables: [0; 2] }
-    }
-
-    /// Give a path table.
-    ///
-    /// Source: ECMA-119, 9.4.
-    fn path_table(&self, big: bool) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for directory in &self.directories {
-            let number = narrow::<u16>(directory.parent as u64 + 1);
-            bytes.extend_from_slice(&[narrow(directory.name.len() as u64), 0]);
-            if big {
-                bytes.extend_from_slice(&directory.sector.to_be_bytes());
-                bytes.extend_from_slice(&number.to_be_bytes());
-            } else {
-                bytes.extend_from_slice(&directory.sector.to_le_bytes());
-                bytes.extend_from_slice(&number.to_le_bytes());
-            }
-            bytes.extend_from_slice(&directory.name);
-            if directory.name.len() % 2 == 1 {
-                bytes.push(0);
-            }
-        }
-        bytes
-    }
-}
-
-/// Name what lies in a directory as one of the trees does, sorted as it sorts.
-///
-/// Computed whenever it is asked for: names of all files at once would be the largest part of what is kept.
-fn named(tree: &Tree, children: &Children, directory: usize, kind: Kind) -> Vec<(Vec<u8>, usize)> {
-    let mut names = Names::default();
-    let mut named = children.of(directory).iter().map(|node| {
-        let file = &tree.nodes()[*node];
-        let name = match kind {
-            Kind::RockRidge => names.primary(file.name(), file.content == Content::Directory),
-            Kind::Joliet => names.joliet(file.name()),
-        };
-        (name, *node)
-    });
-    let mut named = named.by_ref().collect::<Vec<_>>();
-    named.sort_unstable();
-    if kind == Kind::RockRidge {
-        // Sorted without it: a version is compared apart, and last (ECMA-119, 9.3).
-        for (name, node) in &mut named {
-            if tree.nodes()[*node].content != Content::Directory {
-                name.extend_from_slice(b";1");
-            }
-        }
-    }
-    named
-}
-
-fn write_padded(bytes: &[u8], out: &mut dyn Write) -> std::io::Result<()> {
-    out.write_all(bytes)?;
-    zeros((bytes.len() as u64).wrapping_neg() % SECTOR, out)
-}
-
-fn zeros(count: u64, out: &mut dyn Write) -> std::io::Result<()> {
-    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), count), &mut &mut *out).map(drop)
-}
-
-/// Give a character that was checked to be one byte.
-fn ascii(char: char) -> u8 {
-    u8::try_from(char).unwrap_or(b'_')
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use super::boot::Files;
 use super::{Host, Sink, WriteError};
 use crate::digest::Digest;
+use crate::format::sparse::Sparse;
 use crate::format::tar::Member;
 use crate::format::tree::{Entry, Growing, Tree, TreeError};
 use crate::format::{erofs, iso9660, squashfs};
@@ -64,9 +65,11 @@ pub fn outputs(host: &Host<'_>, kind: Filesystem, dir: &Path, name: &str) -> Res
             image.write(file, &mut out).map_err(|cause| failed(cause.into()))?;
         }
         Filesystem::Iso => {
-            let options = iso9660::write::Options { volume: VOLUME.to_owned(), time: i64::from(time) };
+            let options = iso9660::write::Options::new(VOLUME.to_owned(), i64::from(time));
             let image = iso9660::write::Image::new(&tree, options).map_err(|cause| failed(cause.into()))?;
-            image.write(file, &mut out).map_err(|cause| failed(cause.into()))?;
+            let contents = file.try_clone().and_then(Sparse::of_file).map_err(|cause| failed(cause.into()))?;
+            let image = image.sparse(&contents).map_err(|cause| failed(cause.into()))?;
+            io::copy(&mut image.reader(), &mut out).map_err(io_error("write", &path))?;
         }
     }
     out.flush().map_err(io_error("write", &path))?;
