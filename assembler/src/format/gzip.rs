@@ -6,15 +6,42 @@
 //! Source: RFC 1952, 2.3; RFC 1951, 3.2.4 (the empty block); zlib manual, `Z_SYNC_FLUSH`.
 
 use std::io::{self, Write};
-use std::thread;
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
+
+use super::parallel::in_order;
+use super::pieces::packed;
+use super::sparse::Sparse;
 
 /// Length of a piece, in bytes.
 const PIECE: usize = 1 << 20;
 
 /// Header of a member without name and time, from an unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// Compress a disk into `out` as one member, with so many threads; holes are not read.
+///
+/// Out: the bytes that a [`Writer`] would write of the same disk.
+///
+/// # Errors
+///
+/// - Those of the disk's files and of `out`.
+pub fn write(disk: &Sparse, level: Compression, jobs: usize, out: &mut impl Write) -> io::Result<()> {
+    let pack = |piece: &[u8]| {
+        let mut crc = Crc::new();
+        crc.update(piece);
+        Ok((deflate(piece, level, FlushCompress::Sync)?, crc))
+    };
+    let mut whole = Crc::new();
+    out.write_all(&HEADER)?;
+    packed(disk, PIECE, jobs, pack, |(bytes, crc)| {
+        whole.combine(crc);
+        out.write_all(bytes)
+    })?;
+    out.write_all(&deflate(&[], level, FlushCompress::Finish)?)?;
+    out.write_all(&whole.sum().to_le_bytes())?;
+    out.write_all(&whole.amount().to_le_bytes())
+}
 
 /// A gzip member being written.
 #[derive(Debug)]
@@ -51,16 +78,9 @@ impl<W: Write> Writer<W> {
         if !std::mem::replace(&mut self.begun, true) {
             self.out.write_all(&HEADER)?;
         }
-        let pieces: Vec<&[u8]> = self.waiting.chunks(PIECE).collect();
-        let level = self.level;
-        let deflated: Vec<io::Result<Vec<u8>>> = thread::scope(|scope| {
-            let threads: Vec<_> =
-                pieces.iter().map(|piece| scope.spawn(move || deflate(piece, level, FlushCompress::Sync))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(broken()))).collect()
-        });
-        for piece in deflated {
-            self.out.write_all(&piece?)?;
-        }
+        let (level, out) = (self.level, &mut self.out);
+        let deflated = |piece| deflate(piece, level, FlushCompress::Sync);
+        in_order(self.jobs, self.waiting.chunks(PIECE), deflated, |piece| out.write_all(&piece?))?;
         self.waiting.clear();
         if last {
             self.out.write_all(&deflate(&[], level, FlushCompress::Finish)?)?;
@@ -106,8 +126,9 @@ mod tests {
     use flate2::read::GzDecoder;
 
     use super::*;
+    use crate::format::disks;
 
-    fn packed(bytes: &[u8], jobs: usize) -> Vec<u8> {
+    fn member(bytes: &[u8], jobs: usize) -> Vec<u8> {
         let mut writer = Writer::new(Vec::new(), Compression::new(6), jobs);
         writer.write_all(bytes).unwrap();
         writer.finish().unwrap()
@@ -122,12 +143,27 @@ mod tests {
         });
         for len in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7] {
             let bytes: Vec<u8> = if len % 2 == 0 { vec![7; len] } else { noise.by_ref().take(len).collect() };
-            let one = packed(&bytes, 1);
-            assert_eq!(one, packed(&bytes, 3), "{len}");
+            let one = member(&bytes, 1);
+            assert_eq!(one, member(&bytes, 3), "{len}");
             let mut plain = Vec::new();
             // Not a decoder of several members: there must be but one.
             GzDecoder::new(one.as_slice()).read_to_end(&mut plain).unwrap();
             assert!(plain == bytes, "{len}");
+        }
+    }
+
+    #[test]
+    fn gzip_takes_a_disk_whatever_the_number_of_threads() {
+        disks::unpacks("gzip", |disk, jobs, out| write(disk, Compression::new(6), jobs, out));
+    }
+
+    #[test]
+    fn a_disk_becomes_what_its_bytes_become() {
+        for (name, disk) in disks::odd().into_iter().take(5) {
+            let (mut bytes, mut found) = (Vec::new(), Vec::new());
+            disk.reader().read_to_end(&mut bytes).unwrap();
+            write(&disk, Compression::new(6), 2, &mut found).unwrap();
+            assert!(found == member(&bytes, 2), "{name}");
         }
     }
 }

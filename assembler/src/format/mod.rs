@@ -1,6 +1,8 @@
 //! Byte layouts. Values become bytes here, and bytes values: no paths of the host, no clock, no environment.
 
 pub mod cpio;
+#[cfg(test)]
+mod disks;
 pub mod erofs;
 pub mod fat;
 pub mod gpt;
@@ -8,7 +10,17 @@ pub mod gzip;
 pub mod iso9660;
 pub mod parallel;
 pub mod pe;
+pub mod gcp;
+pub mod gzip;
+pub mod iso9660;
+pub mod parallel;
+mod pieces;
 pub mod sparse;
 pub mod squashfs;
 pub mod tar;
 pub mod tree;
+pub mod vdi;
+pub mod vhd;
+pub mod vhdx;
+pub mod xz;
+pub mod zst;
