@@ -1,19 +1,17 @@
 //! Byte layouts. Values become bytes here, and bytes values: no paths of the host, no clock, no environment.
 
+pub mod bios;
 pub mod cpio;
 #[cfg(test)]
 mod disks;
 pub mod erofs;
 pub mod fat;
+pub mod gcp;
 pub mod gpt;
 pub mod gzip;
 pub mod iso9660;
 pub mod parallel;
 pub mod pe;
-pub mod gcp;
-pub mod gzip;
-pub mod iso9660;
-pub mod parallel;
 mod pieces;
 pub mod sparse;
 pub mod squashfs;

@@ -6,7 +6,7 @@ use super::linuxkit::initrd::Packed;
 use super::{WriteError, initrd};
 use crate::digest::Digest;
 use crate::format::gpt::{self, Uuid};
-use crate::format::pe::{self, Parts, Uki};
+use crate::format::pe::{self, Machine, Parts, Uki};
 use crate::format::sparse::Sparse;
 use crate::plan::{LinuxkitPlan, Plan};
 use crate::platform::Arch;
@@ -127,14 +127,20 @@ impl Boot {
     ///
     /// - [`WriteError::Layout`]: the kernel, the stub or the command line cannot be in one.
     pub fn uki(&self) -> Result<Uki, WriteError> {
+        let layout = || WriteError::layout("the unified kernel image");
+        let machine = match self.arch {
+            Arch::Amd64 => Machine::Amd64,
+            Arch::Arm64 => Machine::Arm64,
+        };
+        let version = pe::kernel_version(machine, &self.kernel).map_err(layout())?.unwrap_or_default();
         let parts = Parts {
-            arch: self.arch,
             osrel: &self.os_release(),
             cmdline: &self.cmdline,
+            uname: &version,
             initrd: &self.initrd,
             linux: &self.kernel,
         };
-        pe::uki(&self.stub, &parts).map_err(WriteError::layout("the unified kernel image"))
+        pe::uki(machine, &self.stub, &parts).map_err(layout())
     }
 
     /// Name the host for who lists what can be booted.

@@ -9,16 +9,27 @@ use super::format::{Firmware, Format};
 use super::output::Output;
 use super::{WriteError, io_error};
 use crate::digest::{Digest, Hashing};
-use crate::format::ova::{self, Guest};
+use crate::format::ova::{self, Adapter, Controller, Machine};
+use crate::format::ova::OvaError;
 use crate::format::qcow2::{self, Compression};
 use crate::format::sparse::Sparse;
-use crate::format::{gcp, gzip, vdi, vhd, vhdx, vmdk, xz, zst};
-use crate::platform::Arch;
+use crate::format::vmdk::{self, Identity};
+use crate::format::{gcp, gzip, vdi, vhd, vhdx, xz, zst};
 use crate::rootfs::RootfsError;
 use crate::store::Store;
 
 /// How much is written at once, in bytes.
 const BUFFER: usize = 256 << 10;
+
+/// How hard compressed disks are compressed: where more costs several times the time for a few percent.
+const GZIP: flate2::Compression = flate2::Compression::new(6);
+/// See [`GZIP`].
+const XZ: u32 = 6;
+/// See [`GZIP`].
+const ZST: i32 = 3;
+
+/// Memory of a virtual machine that is imported, in MiB; who imports it can change that.
+const MEMORY: u64 = 1024;
 
 /// Why an image could not be made, whatever its format.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -60,19 +71,22 @@ impl<'b> Disk<'b> {
             Format::Vhdx => vhdx::dynamic(disk, id).map_err(Cause::from),
             Format::Vdi => vdi::dynamic(disk, id).map_err(Cause::from),
             Format::Qcow2Plain => qcow2::plain(disk).map_err(Cause::from),
-            Format::VmdkSparse => vmdk::sparse(disk, self.boot.serial("container")).map_err(Cause::from),
+            Format::VmdkSparse => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                vmdk::sparse(disk, Identity { cid: self.boot.serial("container"), name: &name }).map_err(Cause::from)
+            }
             Format::Vmdk => Ok(self.stream(jobs)?.0),
-            Format::Ova => Ok(self.ova(jobs)?),
+            Format::Ova => self.ova(jobs)?.map_err(Cause::from),
             Format::Qcow2 => return compressed(path, |out| qcow2::compressed(disk, Compression::Zstd, jobs, out)),
             Format::Qcow2Bios | Format::Qcow2Efi => {
                 return compressed(path, |out| qcow2::compressed(disk, Compression::Zlib, jobs, out));
             }
-            Format::RawGz => return compressed(path, |out| gzip::write(disk, jobs, out)),
-            Format::RawXz => return compressed(path, |out| xz::write(disk, jobs, out)),
-            Format::RawZst => return compressed(path, |out| zst::write(disk, jobs, out)),
+            Format::RawGz => return compressed(path, |out| gzip::write(disk, GZIP, jobs, out)),
+            Format::RawXz => return compressed(path, |out| xz::write(disk, XZ, jobs, out)),
+            Format::RawZst => return compressed(path, |out| zst::write(disk, ZST, jobs, out)),
             Format::Gcp => {
                 let tar = gcp::tar(disk, self.boot.epoch).map_err(|cause| failed(cause.into()))?;
-                return compressed(path, |out| gzip::write(&tar, jobs, out));
+                return compressed(path, |out| gzip::write(&tar, GZIP, jobs, out));
             }
             _ => Ok(disk.clone()),
         };
@@ -88,7 +102,8 @@ impl<'b> Disk<'b> {
         let mut file = self.store.temporary().map_err(RootfsError::from)?;
         let path = file.path().to_owned();
         let mut out = BufWriter::with_capacity(BUFFER, Hashing::new(&mut file));
-        let written = vmdk::stream_optimized(&self.image, self.boot.serial("container"), jobs, &mut out);
+        let identity = Identity { cid: self.boot.serial("container"), name: "disk.vmdk" };
+        let written = vmdk::stream_optimized(&self.image, identity, jobs, &mut out);
         written.map_err(|cause| WriteError::Image { path: path.clone(), cause: cause.into() })?;
         let hashed = out.into_inner().map_err(|error| io_error("write", &path)(error.into_error()))?;
         let digest = hashed.finish().1;
@@ -98,17 +113,21 @@ impl<'b> Disk<'b> {
         Ok(stream)
     }
 
-    fn ova(&self, jobs: usize) -> Result<Sparse, WriteError> {
+    fn ova(&self, jobs: usize) -> Result<Result<Sparse, OvaError>, WriteError> {
         let (stream, digest) = self.stream(jobs)?;
-        let guest = Guest {
-            name: &self.boot.name,
-            arch: self.boot.arch,
-            uefi: self.boot.arch == Arch::Arm64 || !self.firmware.bios,
-            capacity: self.image.size(),
-            populated: self.image.allocated(),
-            time: self.boot.epoch,
+        let legal = |char: char| if char.is_ascii_alphanumeric() || "._-".contains(char) { char } else { '_' };
+        let name: String = self.boot.name.trim_start_matches(['.', '-']).chars().take(80).map(legal).collect();
+        let machine = Machine {
+            name: if name.is_empty() { "hullkit" } else { &name },
+            title: &self.boot.name,
+            memory: MEMORY,
+            cpus: 1,
+            firmware: if self.firmware.bios { ova::Firmware::Bios } else { ova::Firmware::Efi },
+            controller: Controller::Ide,
+            adapter: Adapter::E1000,
         };
-        ova::wrap(&guest, &stream, digest.bytes()).map_err(WriteError::layout("the virtual machine"))
+        let (capacity, populated) = (self.image.size(), self.image.allocated());
+        Ok(ova::wrap(&machine, &ova::Disk { vmdk: &stream, digest, capacity, populated }, self.boot.epoch))
     }
 }
 

@@ -216,6 +216,8 @@ impl Format {
     #[must_use]
     pub fn is_for(self, arch: Arch) -> bool {
         match self.medium() {
+            // Neither VMware nor VirtualBox imports other machines.
+            Medium::Disk(_) if self == Self::Ova => arch == Arch::Amd64,
             Medium::Disk(firmware) | Medium::Iso(firmware) => firmware.on(arch).is_some(),
             Medium::Card => arch == Arch::Arm64,
             _ => true,
