@@ -38,6 +38,20 @@ impl<W: Write> Writer<W> {
     ///
     /// POSIX.1-2017, `pax`, "ustar Interchange Format" and "pax Extended Header".
     pub fn append(&mut self, member: &Member, data: &mut dyn Read) -> Result<(), TarError> {
+        self.announce(member)?;
+        if self.data(data, member.size)? == member.size {
+            return Ok(());
+        }
+        let path = String::from_utf8_lossy(&member.path).into_owned();
+        Err(TarError::Entry { path, what: "it is shorter than announced" })
+    }
+
+    /// Append the headers of one member alone: whoever holds the stream puts its data behind them, padded to a multiple of 512 bytes.
+    ///
+    /// # Errors
+    ///
+    /// - [`TarError::Io`]: `out` refused bytes; the archive is unusable.
+    pub fn announce(&mut self, member: &Member) -> Result<(), TarError> {
         let records = records(member);
         if !records.is_empty() {
             let mut header = Header::new_ustar();
@@ -51,12 +65,7 @@ impl<W: Write> Writer<W> {
             self.block(&mut header)?;
             self.data(&mut records.as_slice(), records.len() as u64)?;
         }
-        self.block(&mut header(member))?;
-        if self.data(data, member.size)? == member.size {
-            return Ok(());
-        }
-        let path = String::from_utf8_lossy(&member.path).into_owned();
-        Err(TarError::Entry { path, what: "it is shorter than announced" })
+        self.block(&mut header(member))
     }
 
     /// End the archive and give `out` back.
