@@ -97,9 +97,12 @@ fn image(place: Place, count: u16) -> BootImage {
     image
 }
 
-/// Say how long a FAT volume is.
+/// Say how long a FAT volume is. What cannot be said is 1, which means all up to the end of the ISO 9660 volume. 65535, as xorriso
+/// writes it, makes OVMF see 128 MiB, and others by the letter of El Torito 32 MiB.
+///
+/// Source: UEFI 2.10, 13.3.2.1.
 fn whole(len: u64) -> u16 {
-    u16::try_from(len.div_ceil(UNIT)).unwrap_or(u16::MAX)
+    u16::try_from(len.div_ceil(UNIT)).unwrap_or(1)
 }
 
 fn checksum(entry: &[u8]) -> u16 {

@@ -15,13 +15,20 @@ use crate::format::sparse::Sparse;
 use crate::format::tree::fixture::{self, ALL, Kept, Stream, TIME, judge, rich, tiny};
 use crate::format::tree::{Content, Tree, shown};
 
+mod boot;
+mod large;
+
 fn options() -> Options {
     Options::new("LinuxKit".to_owned(), TIME)
 }
 
 fn image(stream: &Stream) -> Vec<u8> {
+    image_with(stream, options())
+}
+
+fn image_with(stream: &Stream, options: Options) -> Vec<u8> {
     let tree = stream.tree();
-    let image = Image::new(&tree, options()).unwrap();
+    let image = Image::new(&tree, options).unwrap();
     let contents = Sparse::of_bytes(stream.bytes.as_slice());
     let mut bytes = Vec::new();
     image.sparse(&contents).unwrap().reader().read_to_end(&mut bytes).unwrap();
@@ -345,7 +352,7 @@ proptest! {
     #[test]
     fn iso9660_reader(bytes: Vec<u8>, at in 0..40_000_usize, more in prop::collection::vec((32_768..90_000_usize, any::<u8>()), 0..8)) {
         let _ = dump(&bytes);
-        let mut image = image(&tiny());
+        let mut image = image_with(&tiny(), boot::both("big", "d/two"));
         let start = (32_768 + at) % image.len();
         for (slot, byte) in image[start..].iter_mut().zip(&bytes) {
             *slot = *byte;
