@@ -101,6 +101,12 @@ impl Output {
         &self.path
     }
 
+    /// Give the file beside the final name, to write at positions; `None` if it is complete.
+    #[must_use]
+    pub fn file(&self) -> Option<&File> {
+        if let State::Beside(file, _) = &self.state { Some(file) } else { None }
+    }
+
     /// Put the bytes safely on disk, unless the final name already leads to just these; `hashed` asks for their digest.
     fn settle(&mut self, hashed: bool) -> io::Result<Written> {
         if let State::Beside(file, temporary) = &mut self.state {

@@ -5,16 +5,19 @@
 //! 0x400  superblock (128)
 //! 0x480  inodes: 32 or 64 bytes | extended attributes | tail of the data      a slot is 32 bytes, its number the inode's
 //!        ...                                                                  up to a multiple of 4096
-//!        full blocks of directories, then of files, in the order of the tree
+//!        full blocks of directories, then of files, in the order in which they came
 //! ```
 //!
-//! What is less than a block lies behind its inode, in the same block, so that a small file costs one read. All places follow
-//! from names, sizes and attributes: they are known before the first byte is written, and the image is written from front to back.
+//! What is less than a block lies behind its inode, in the same block, so that a small file costs one read. All places but those
+//! of files' blocks follow from names, sizes and attributes ([`place`](place)); files come in any order, each once, and blocks that
+//! are equal are there once ([`write`](write)).
 //!
 //! Source: Linux, `Documentation/filesystems/erofs.rst`, "On-disk details", and `fs/erofs/erofs_fs.h`.
 
 pub mod dump;
+mod encode;
 pub mod layout;
+mod place;
 pub mod read;
 pub mod write;
 

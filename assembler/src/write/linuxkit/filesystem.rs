@@ -50,40 +50,37 @@ pub fn outputs(host: &Host<'_>, kind: Filesystem, dir: &Path, name: &str) -> Res
         Filesystem::Iso => ".iso",
     };
     let path = dir.join(format!("{name}{suffix}"));
-    let mut output = Output::create(&path)?;
-    let mut out = BufWriter::with_capacity(BUFFER, &mut output);
     let time = host.plan.epoch;
     let file = contents.file();
     let failed = |cause: Box<dyn std::error::Error + Send + Sync>| WriteError::Image { path: path.clone(), cause };
-    match kind {
+    let output = match kind {
         Filesystem::Squashfs => {
+            let mut output = Output::create(&path)?;
+            let mut out = BufWriter::with_capacity(BUFFER, &mut output);
             squashfs::write::write(&tree, file, time, &mut out).map_err(|cause| failed(cause.into()))?;
+            out.flush().map_err(io_error("write", &path))?;
+            drop(out);
+            output
         }
         Filesystem::Erofs => {
-            let options = erofs::write::Options { uuid: identity(host), volume: volume(), time: u64::from(time) };
+            let output = Output::create(&path)?;
+            let volume = erofs::write::Options::volume(VOLUME);
+            let options = erofs::write::Options { uuid: identity(host), volume, time: u64::from(time) };
             let image = erofs::write::Image::new(&tree, options).map_err(|cause| failed(cause.into()))?;
-            image.write(file, &mut out).map_err(|cause| failed(cause.into()))?;
+            let target = output.file().ok_or_else(|| failed("the output is complete".into()))?;
+            image.write(file, target).map_err(|cause| failed(cause.into()))?;
+            output
         }
         Filesystem::Iso => {
             let options = iso9660::write::Options::new(VOLUME.to_owned(), i64::from(time));
             let image = iso9660::write::Image::new(&tree, options).map_err(|cause| failed(cause.into()))?;
             let contents = file.try_clone().and_then(Sparse::of_file).map_err(|cause| failed(cause.into()))?;
-            let image = image.sparse(&contents).map_err(|cause| failed(cause.into()))?;
-            io::copy(&mut image.reader(), &mut out).map_err(io_error("write", &path))?;
+            Output::of(&path, &image.sparse(&contents).map_err(|cause| failed(cause.into()))?)?
         }
-    }
-    out.flush().map_err(io_error("write", &path))?;
-    drop(out);
+    };
     let mut outputs = boot.outputs(dir, name)?;
     outputs.push(output);
     Ok(outputs)
-}
-
-/// Give the name of the volume in EROFS's field.
-fn volume() -> [u8; 16] {
-    let mut field = [0; 16];
-    field.iter_mut().zip(VOLUME.bytes()).for_each(|(slot, byte)| *slot = byte);
-    field
 }
 
 /// Make a file system's identity of what is in it: equal plans give equal ones.
