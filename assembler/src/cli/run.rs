@@ -12,11 +12,11 @@ use super::Global;
 use super::build::{self, BuildArgs, Input, LinuxkitArgs, Naming};
 use crate::digest::Digest;
 use crate::platform::Arch;
-use crate::write::format::Format;
 use crate::vm::{
     Accel, Cause, HostFacts, Launcher, Machine, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach, find_qemu,
     launch, on_signal, with_console,
 };
+use crate::write::format::Format;
 use anyhow::{Context, bail};
 
 /// How long a guest may take to power off after its power button was pressed for SIGTERM.

@@ -46,12 +46,13 @@ use crate::digest::Digest;
 use crate::format::cpio::CpioError;
 use crate::format::tar::TarError;
 use crate::format::tar::read::Limits;
+use crate::plan::boot::Root as RootKind;
 use crate::plan::{Image, Layer, Plan};
 use crate::store::{Store, StoreError};
 use root::Part;
 
 pub use kernel::KernelFiles;
-pub use root::{Root, RootKind};
+pub use root::Root;
 pub use segment::Segment;
 
 /// Why a root file system could not be made.
@@ -227,6 +228,13 @@ pub struct Segments {
     pub memory_floor: u64,
 }
 
+impl Segments {
+    /// List everything that was packed: what is in the initrd, and what is on a disk.
+    pub fn all(&self) -> impl Iterator<Item = &Segment> {
+        self.parts.iter().chain(self.root.iter().flat_map(|root| &root.parts))
+    }
+}
+
 /// Pack what the plan names and the store does not have packed yet.
 ///
 /// In: a plan all of whose layers are in the store; `progress`, called once for each segment, from several threads.
@@ -303,16 +311,15 @@ pub fn build(
     Ok(Segments { parts, kernel, root, memory_floor })
 }
 
-/// List the images that some container runs or that are volumes; the kernel's is not among them unless it is such a one.
+/// List the images that some container runs or that are volumes; the kernel's and a board's firmware are not, unless they are such.
 fn images(plan: &Plan) -> Vec<(Digest, &Image)> {
     let system = &plan.system;
     let containers = [&system.onboot, &system.services, &system.onshutdown];
     let lowers = containers.into_iter().flatten().map(|container| container.lower.as_str());
     let lowers: BTreeSet<&str> = lowers.chain(system.volumes.iter().map(|volume| volume.lower.as_str())).collect();
-    let used = |digest: &Digest| {
-        plan.kernel.as_ref().is_none_or(|kernel| kernel.image != *digest)
-            || lowers.contains(Plan::image_root(digest).as_str())
-    };
+    let others = plan.kernel.as_ref().map(|kernel| kernel.image).into_iter().chain(plan.boot.firmware);
+    let others: BTreeSet<Digest> = others.collect();
+    let used = |digest: &Digest| !others.contains(digest) || lowers.contains(Plan::image_root(digest).as_str());
     plan.images.iter().filter(|(digest, _)| used(digest)).map(|(digest, image)| (*digest, image)).collect()
 }
 

@@ -27,16 +27,6 @@ use crate::plan::volumes::Volume;
 /// Name of the file system.
 pub const LABEL: &str = "hullkit-root";
 
-/// Where the images of a host are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RootKind {
-    /// In the initrd, and so in memory.
-    #[default]
-    Ram,
-    /// On a disk, in a [`Root`]; the initrd has what is needed to reach it.
-    Disk,
-}
-
 /// A root on a disk.
 #[derive(Debug, Clone)]
 pub struct Root {

@@ -12,6 +12,9 @@ use crate::plan::{LinuxkitPlan, Plan};
 use crate::platform::Arch;
 use crate::rootfs::{Root, Segments};
 
+/// What is made, for messages.
+const WHAT: &str = "the unified kernel image";
+
 /// Consoles of a machine that nobody described: its screen, and its first serial port, which is then the one that init speaks to.
 /// On arm64 the firmware names the console, and the kernel believes it.
 const CONSOLES: &str = "console=tty0 console=ttyS0,115200";
@@ -127,12 +130,13 @@ impl Boot {
     ///
     /// - [`WriteError::Layout`]: the kernel, the stub or the command line cannot be in one.
     pub fn uki(&self) -> Result<Uki, WriteError> {
-        let layout = || WriteError::layout("the unified kernel image");
         let machine = match self.arch {
-            Arch::Amd64 => Machine::Amd64,
+            Arch::Amd64 => Machine::X64,
             Arch::Arm64 => Machine::Arm64,
         };
-        let version = pe::kernel_version(machine, &self.kernel).map_err(layout())?.unwrap_or_default();
+        let version = pe::kernel_version(machine, &self.kernel)
+            .map_err(|cause| WriteError::layout(WHAT, cause))?
+            .unwrap_or_default();
         let parts = Parts {
             osrel: &self.os_release(),
             cmdline: &self.cmdline,
@@ -140,7 +144,7 @@ impl Boot {
             initrd: &self.initrd,
             linux: &self.kernel,
         };
-        pe::uki(machine, &self.stub, &parts).map_err(layout())
+        pe::uki(machine, &self.stub, &parts).map_err(|cause| WriteError::layout(WHAT, cause))
     }
 
     /// Name the host for who lists what can be booted.

@@ -15,6 +15,9 @@ use crate::format::fat;
 use crate::format::gpt::{self, Entry, Mbr, mbr_kind};
 use crate::format::sparse::Sparse;
 
+/// What is made, for messages.
+const WHAT: &str = "the SD card";
+
 /// Where the partition starts, and what the card is a multiple of, in bytes.
 const ALIGN: u64 = 1 << 20;
 
@@ -28,7 +31,6 @@ const CONFIG: &str = "arm_64bit=1\nkernel=kernel8.img\ninitramfs initrd.img foll
 /// - [`WriteError::Size`]: it does not fit into `size`.
 /// - [`WriteError::Layout`]: a file cannot be on a card.
 pub fn card(boot: &Boot, firmware: &BTreeMap<String, Sparse>, size: Option<u64>) -> Result<Sparse, WriteError> {
-    let layout = || WriteError::layout("the SD card");
     let own = [
         ("config.txt", Sparse::of_bytes(CONFIG.as_bytes())),
         ("cmdline.txt", Sparse::of_bytes(format!("{}\n", boot.cmdline).into_bytes())),
@@ -41,7 +43,8 @@ pub fn card(boot: &Boot, firmware: &BTreeMap<String, Sparse>, size: Option<u64>)
     files.extend(own.map(|(name, file)| (*name, file)));
     let files: Vec<(&str, &Sparse)> = files.into_iter().collect();
     let kind = Some(fat::Kind::Fat32);
-    let fitting = fat::size_for(&files, 0, kind).map_err(layout())?.next_multiple_of(ALIGN);
+    let fitting =
+        fat::size_for(&files, 0, kind).map_err(|cause| WriteError::layout(WHAT, cause))?.next_multiple_of(ALIGN);
     let least = fitting + ALIGN;
     let size = size.map_or(least, |size| size.next_multiple_of(ALIGN));
     if size < least {
@@ -49,12 +52,13 @@ pub fn card(boot: &Boot, firmware: &BTreeMap<String, Sparse>, size: Option<u64>)
     }
     let len = size - ALIGN;
     let label = "HULLKIT".to_owned();
-    let options = fat::Options { kind, size: Some(len), start: ALIGN, label, serial: boot.serial("card"), time: boot.epoch };
-    let volume = fat::write(&files, &options).map_err(layout())?;
+    let options =
+        fat::Options { kind, size: Some(len), start: ALIGN, label, serial: boot.serial("card"), time: boot.epoch };
+    let volume = fat::write(&files, &options).map_err(|cause| WriteError::layout(WHAT, cause))?;
     let mut card = Sparse::new(size);
-    card.put(ALIGN, &volume.image).map_err(layout())?;
+    card.put(ALIGN, &volume.image).map_err(|cause| WriteError::layout(WHAT, cause))?;
     let entry = Entry { kind: mbr_kind::FAT32, start: ALIGN, len, active: false };
     let mbr = Mbr { code: None, signature: boot.serial("mbr"), active: false, others: vec![entry] };
-    gpt::mbr_only(&mut card, &mbr).map_err(layout())?;
+    gpt::mbr_only(&mut card, &mbr).map_err(|cause| WriteError::layout(WHAT, cause))?;
     Ok(card)
 }

@@ -1,6 +1,6 @@
 //! One disk in the files that hypervisors and clouds take. What does not compress refers to the same bytes as the disk itself.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,8 +9,8 @@ use super::format::{Firmware, Format};
 use super::output::Output;
 use super::{WriteError, io_error};
 use crate::digest::{Digest, Hashing};
-use crate::format::ova::{self, Adapter, Controller, Machine};
 use crate::format::ova::OvaError;
+use crate::format::ova::{self, Adapter, Controller, Machine};
 use crate::format::qcow2::{self, Compression};
 use crate::format::sparse::Sparse;
 use crate::format::vmdk::{self, Identity};

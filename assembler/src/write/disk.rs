@@ -12,15 +12,24 @@
 //! UEFI starts the one file of the ESP; the BIOS loader, which is generated for this very disk, reads the same file's sections
 //! from the sectors that they are at.
 
+use super::WriteError;
 use super::boot::Boot;
 use super::format::Firmware;
-use super::WriteError;
-use crate::format::bios::{self, Kernel, Load};
+use crate::format::bios::kernel::Kernel;
+use crate::format::bios::write::{self as bios, Load};
 use crate::format::fat;
 use crate::format::gpt::{self, Mbr, Partition, Table, attribute, kind};
 use crate::format::pe::Uki;
 use crate::format::sparse::Sparse;
 use crate::platform::Arch;
+
+/// What is made, for messages.
+const WHAT: &str = "the disk";
+
+/// The same of its parts.
+const ESP: &str = "the EFI system partition";
+/// See [`ESP`].
+pub(super) const LOADER: &str = "the BIOS boot loader";
 
 /// Where partitions start, and what disks are a multiple of, in bytes.
 const ALIGN: u64 = 1 << 20;
@@ -54,23 +63,23 @@ pub fn disk(boot: &Boot, firmware: Firmware, size: Option<u64>) -> Result<Sparse
     if size < least {
         return Err(WriteError::Size { size, least });
     }
-    let layout = || WriteError::layout("the disk");
     let mut disk = Sparse::new(size);
-    disk.put(esp_start, &esp.image).map_err(layout())?;
+    disk.put(esp_start, &esp.image).map_err(|cause| WriteError::layout(WHAT, cause))?;
     if let Some((start, image)) = root {
-        disk.put(start, image).map_err(layout())?;
+        disk.put(start, image).map_err(|cause| WriteError::layout(WHAT, cause))?;
     }
     let mut code = None;
     if let Some(start) = stage {
         let file = esp.files.first().map_or(esp_start, |file| esp_start + file.start);
         let loader = loader(boot, &uki, file)?;
-        let stages = bios::disk(&loader.boot(), start / gpt::SECTOR).map_err(WriteError::layout("the BIOS boot loader"))?;
-        disk.put_bytes(start, stages.second_stage).map_err(layout())?;
+        let stages =
+            bios::disk(&loader.boot(), start / gpt::SECTOR).map_err(|cause| WriteError::layout(LOADER, cause))?;
+        disk.put_bytes(start, stages.second_stage).map_err(|cause| WriteError::layout(WHAT, cause))?;
         code = Some(Box::new(stages.boot_code));
     }
     let mbr = Mbr { code, signature: boot.serial("mbr"), active: firmware.bios, others: Vec::new() };
     let table = Table { disk: boot.guid("disk"), partitions: plan.partitions, mbr };
-    gpt::write(&mut disk, &table).map_err(layout())?;
+    gpt::write(&mut disk, &table).map_err(|cause| WriteError::layout(WHAT, cause))?;
     Ok(disk)
 }
 
@@ -104,7 +113,6 @@ pub(super) enum Reserve {
 
 /// Make the file system that firmware reads. In: `start`, its first byte on the disk.
 pub(super) fn esp(boot: &Boot, uki: &Uki, start: u64, reserve: Reserve) -> Result<fat::Volume, WriteError> {
-    let layout = || WriteError::layout("the EFI system partition");
     let path = match boot.arch {
         Arch::Amd64 => "EFI/BOOT/BOOTX64.EFI",
         Arch::Arm64 => "EFI/BOOT/BOOTAA64.EFI",
@@ -114,15 +122,16 @@ pub(super) fn esp(boot: &Boot, uki: &Uki, start: u64, reserve: Reserve) -> Resul
         Reserve::None => (None, None),
         Reserve::TwoMore => {
             let kind = Some(fat::Kind::Fat32);
-            let least = fat::size_for(&files, uki.image.size() * 2, kind).map_err(layout())?;
+            let least =
+                fat::size_for(&files, uki.image.size() * 2, kind).map_err(|cause| WriteError::layout(ESP, cause))?;
             (kind, Some(least.next_multiple_of(ALIGN)))
         }
     };
     let serial = boot.serial("esp");
     let options = fat::Options { kind, size, start, label: "HULLKIT".to_owned(), serial, time: boot.epoch };
-    let volume = fat::write(&files, &options).map_err(layout())?;
+    let volume = fat::write(&files, &options).map_err(|cause| WriteError::layout(ESP, cause))?;
     // What firmware cannot read is better found here than on the machine.
-    fat::check(&volume, &[path]).map_err(layout())?;
+    fat::check(&volume, &[path]).map_err(|cause| WriteError::layout(ESP, cause))?;
     Ok(volume)
 }
 
@@ -149,8 +158,8 @@ impl Loader<'_> {
 pub(super) fn loader<'b>(boot: &'b Boot, uki: &Uki, file: u64) -> Result<Loader<'b>, WriteError> {
     let len = usize::try_from(SETUP.min(boot.kernel.size())).unwrap_or_default();
     let mut setup = vec![0; len];
-    boot.kernel.read_at(0, &mut setup).map_err(|cause| WriteError::layout("the kernel")(cause))?;
-    let kernel = Kernel::read(&setup).map_err(WriteError::layout("the BIOS boot loader"))?;
+    boot.kernel.read_at(0, &mut setup).map_err(|cause| WriteError::layout("the kernel", cause))?;
+    let kernel = Kernel::read(&setup).map_err(|cause| WriteError::layout(LOADER, cause))?;
     let at = |range: &std::ops::Range<u64>| [Load { offset: file + range.start, len: range.end - range.start }];
     Ok(Loader { kernel, kernel_at: at(&uki.linux), initrd_at: at(&uki.initrd), cmdline: &boot.cmdline })
 }

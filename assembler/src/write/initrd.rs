@@ -28,7 +28,7 @@ const FORMAT: &str = "kernel+initrd";
 /// - [`WriteError::Io`].
 pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let (Some(planned), Some(files)) = (&plan.kernel, &segments.kernel) else {
-        return Err(WriteError::NoKernel { format: FORMAT });
+        return Err(WriteError::NoKernel { format: FORMAT.to_owned() });
     };
     let place = |suffix: &str| dir.join(format!("{name}-{suffix}"));
     Ok(vec![

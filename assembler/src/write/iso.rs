@@ -10,17 +10,20 @@
 //!  the end   the copy of the GPT
 //! ```
 
-use super::boot::Boot;
-use super::disk::{Reserve, esp, loader};
-use super::format::Firmware;
 use super::WriteError;
-use crate::format::bios;
+use super::boot::Boot;
+use super::disk::{LOADER, Reserve, esp, loader};
+use super::format::Firmware;
+use crate::format::bios::write as bios;
 use crate::format::gpt::{self, Mbr, Partition, Table, attribute, kind};
 use crate::format::iso9660::boot::{Bios, Boot as Torito};
 use crate::format::iso9660::write::{Image, Options};
 use crate::format::sparse::Sparse;
 use crate::format::tree::{Attributes, Content, Entry, REGULAR, Tree};
 use crate::platform::Arch;
+
+/// What is made, for messages.
+const WHAT: &str = "the ISO image";
 
 const EFI: &[u8] = b"boot/efi.img";
 const BIOS: &[u8] = b"boot/bios.img";
@@ -42,7 +45,6 @@ const LOADED: u16 = 4;
 ///
 /// - [`WriteError::Layout`]: something cannot be on a CD.
 pub fn iso(boot: &Boot, firmware: Firmware) -> Result<Sparse, WriteError> {
-    let layout = || WriteError::layout("the ISO image");
     let uki = boot.uki()?;
     // Where it starts on the CD is not known yet; only who writes to it would want to know.
     let esp = esp(boot, &uki, 0, Reserve::None)?;
@@ -69,20 +71,20 @@ pub fn iso(boot: &Boot, firmware: Firmware) -> Result<Sparse, WriteError> {
         boot: torito,
         ..Options::new(volume(&boot.name), i64::from(boot.epoch))
     };
-    let image = Image::new(&tree, options).map_err(layout())?;
+    let image = Image::new(&tree, options).map_err(|cause| WriteError::layout(WHAT, cause))?;
     let at = |path: &[u8]| image.place(path).map_or(0, |place| place.offset());
     let mut code = None;
     if firmware.bios {
         let file = esp.files.first().map_or(0, |file| at(EFI) + file.start);
         let loader = loader(boot, &uki, file)?;
-        let bios = || WriteError::layout("the BIOS boot loader");
-        let cd = bios::cd(&loader.boot(), at(BIOS) / 2048).map_err(bios())?;
-        let stages = bios::disk(&loader.boot(), at(STAGE) / gpt::SECTOR).map_err(bios())?;
-        all.put_bytes(loaders, cd).map_err(layout())?;
-        all.put_bytes(loaders + STAGE_LEN, stages.second_stage).map_err(layout())?;
+        let cd = bios::cd(&loader.boot(), at(BIOS) / 2048).map_err(|cause| WriteError::layout(LOADER, cause))?;
+        let stages =
+            bios::disk(&loader.boot(), at(STAGE) / gpt::SECTOR).map_err(|cause| WriteError::layout(LOADER, cause))?;
+        all.put_bytes(loaders, cd).map_err(|cause| WriteError::layout(WHAT, cause))?;
+        all.put_bytes(loaders + STAGE_LEN, stages.second_stage).map_err(|cause| WriteError::layout(WHAT, cause))?;
         code = Some(Box::new(stages.boot_code));
     }
-    let mut cd = image.sparse(&all).map_err(layout())?;
+    let mut cd = image.sparse(&all).map_err(|cause| WriteError::layout(WHAT, cause))?;
     let esp_kind = if firmware.uefi { kind::ESP } else { kind::BASIC_DATA };
     let root_kind = if boot.arch == Arch::Amd64 { kind::ROOT_X86_64 } else { kind::ROOT_ARM64 };
     let mut partitions = vec![partition(boot, "esp", esp_kind, at(EFI), esp.image.size(), 0)];
@@ -90,7 +92,8 @@ pub fn iso(boot: &Boot, firmware: Firmware) -> Result<Sparse, WriteError> {
         partitions.push(partition(boot, "root", root_kind, at(ROOT), root.image.size(), attribute::READ_ONLY));
     }
     let mbr = Mbr { code, signature: boot.serial("mbr"), active: firmware.bios, others: Vec::new() };
-    gpt::write(&mut cd, &Table { disk: boot.guid("disk"), partitions, mbr }).map_err(layout())?;
+    gpt::write(&mut cd, &Table { disk: boot.guid("disk"), partitions, mbr })
+        .map_err(|cause| WriteError::layout(WHAT, cause))?;
     Ok(cd)
 }
 

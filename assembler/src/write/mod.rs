@@ -99,8 +99,8 @@ pub enum WriteError {
 
 impl WriteError {
     /// Name what could not be laid out.
-    fn layout<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Self {
-        move |cause| Self::Layout { what, cause: cause.into() }
+    fn layout(what: &'static str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Layout { what, cause: cause.into() }
     }
 }
 

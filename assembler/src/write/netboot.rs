@@ -19,10 +19,8 @@ use crate::format::sparse::Sparse;
 /// - [`WriteError::Io`].
 pub fn outputs(boot: &Boot, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let place = |suffix: &str| dir.join(format!("{name}{suffix}"));
-    let mut outputs = vec![
-        Output::of(&place("-kernel"), &boot.kernel)?,
-        Output::of(&place("-netboot.img"), &boot.initrd)?,
-    ];
+    let mut outputs =
+        vec![Output::of(&place("-kernel"), &boot.kernel)?, Output::of(&place("-netboot.img"), &boot.initrd)?];
     let mut words = boot.cmdline.clone();
     if let Some(root) = &boot.root {
         let path = place("-root.img");

@@ -112,8 +112,8 @@ impl Output {
         if let State::Beside(file, temporary) = &mut self.state {
             let len = file.metadata()?.len();
             file.rewind()?;
-            let same =
-                File::open(&self.path).is_ok_and(|mut old| is_plain(&old, len) && is_next(&mut old, file).unwrap_or(false));
+            let same = File::open(&self.path)
+                .is_ok_and(|mut old| is_plain(&old, len) && is_next(&mut old, file).unwrap_or(false));
             if same {
                 // Best effort: an equal file under a hidden name is only untidy.
                 let _ = fs::remove_file(&*temporary);
@@ -285,15 +285,26 @@ fn is_next(old: &mut File, new: &mut dyn Read) -> io::Result<bool> {
 
 /// Give every output its final name, after all of them are safely on disk. Of several with one path the first is taken.
 ///
+/// # Errors
+///
+/// - As [`publish_listed`].
+pub fn publish(outputs: Vec<Output>) -> Result<Vec<Written>, WriteError> {
+    let outputs = outputs.into_iter().map(|output| ((), output)).collect();
+    let written = publish_listed(outputs, 1, false, |_| Ok(Vec::new()))?;
+    Ok(written.into_iter().map(|((), written)| written).collect())
+}
+
+/// As [`publish`], with what is to appear along with the outputs and is made of what is known of them.
+///
 /// In: each output with what it is to whoever asks; `jobs`, how many are put on disk side by side; `hashed`, whether digests are
-/// wanted; `more`, what is to appear with the others and is made of what is known of them.
+/// wanted; `more`, which makes that.
 ///
 /// # Errors
 ///
 /// - [`WriteError::Io`]: an output could not be synced, and none has appeared; or it could not be renamed, and those
 ///   before it have.
 /// - Those of `more`.
-pub fn publish<T: Send>(
+pub fn publish_listed<T: Send>(
     mut outputs: Vec<(T, Output)>,
     jobs: usize,
     hashed: bool,
@@ -309,7 +320,7 @@ pub fn publish<T: Send>(
     let mut keep = |(what, output, written): (T, Output, io::Result<Written>)| {
         let written = written.map_err(io_error("sync", &output.path))?;
         settled.push(output);
-        Ok((what, written))
+        Ok::<_, WriteError>((what, written))
     };
     let mut written = Vec::new();
     in_order(jobs, outputs, settle, |one| keep(one).map(|one| written.push(one)))?;

@@ -14,6 +14,7 @@ use crate::plan::LinuxkitPlan;
 use crate::plan::boot::Root;
 use crate::platform::Arch;
 use crate::rootfs;
+use crate::write::WriteError;
 use crate::write::boot::Boot;
 use crate::write::format::{Format, Medium};
 use crate::write::linuxkit::filesystem::{self, Filesystem};
@@ -21,12 +22,13 @@ use crate::write::linuxkit::initrd::Packed;
 use crate::write::linuxkit::{Host, tar};
 use crate::write::listing::Inputs;
 use crate::write::output::Output;
-use crate::write::WriteError;
 
 /// Build everything that is wanted of one host.
 pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &LinuxkitPlan) -> anyhow::Result<(Inputs, Vec<Made>)> {
     if [job.args.root, plan.boot.root].contains(&Some(Root::Disk)) {
-        bail!("LinuxKit's init has its root in memory: leave `root: disk` out, or let Hullkit's stand in with --replace-init");
+        bail!(
+            "LinuxKit's init has its root in memory: leave `root: disk` out, or let Hullkit's stand in with --replace-init"
+        );
     }
     let wanted = disks::wanted(job, Some(Root::Ram))?;
     stages::pulled(&plan.images, plan.layouts(), job.store, job.registries, job.global)?;
@@ -43,7 +45,9 @@ pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &LinuxkitPlan) -> anyhow::Re
     let sbom = bill.as_deref().map(|text| (args.sbom_output.as_str(), text));
     let host = Host { plan, store: job.store, options, sbom };
     if job.formats.contains(&Format::KernelSquashfs) && !job.global.quiet {
-        eprintln!("note: kernel+squashfs loses extended attributes, and makes copies of hard links; kernel+erofs keeps both");
+        eprintln!(
+            "note: kernel+squashfs loses extended attributes, and makes copies of hard links; kernel+erofs keeps both"
+        );
     }
     let boots_alone = |format: &Format| format.medium() != Medium::Loose;
     let in_initrd = |format: &Format| matches!(format, Format::KernelInitrd | Format::TarKernelInitrd);

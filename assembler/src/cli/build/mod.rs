@@ -25,7 +25,7 @@ use crate::pull::Registries;
 use crate::store::Store;
 use crate::write::format::{Format, Medium};
 use crate::write::listing::{self, Inputs};
-use crate::write::output::publish;
+use crate::write::output::publish_listed;
 
 pub use flags::LinuxkitArgs;
 pub use size::Size;
@@ -194,7 +194,7 @@ pub fn build(args: &BuildArgs, global: &Global) -> anyhow::Result<Vec<Built>> {
         hosts.insert(made.arch, made.inputs);
     }
     let listed = formats.iter().any(|format| format.medium() != Medium::Loose);
-    let written = publish(outputs, stages::jobs(), listed, |written| {
+    let written = publish_listed(outputs, stages::jobs(), listed, |written| {
         if !listed {
             return Ok(Vec::new());
         }

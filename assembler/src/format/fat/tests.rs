@@ -137,11 +137,9 @@ fn mdir_shows_the_label_the_serial_number_and_the_time() {
 #[test]
 fn equal_files_give_equal_bytes() {
     let files = files();
-    for (kind, size, digest) in [
-        (Kind::Fat12, None, "1"),
-        (Kind::Fat16, Some(5 << 20), "2"),
-        (Kind::Fat32, Some(64 << 20), "3"),
-    ] {
+    for (kind, size, digest) in
+        [(Kind::Fat12, None, "1"), (Kind::Fat16, Some(5 << 20), "2"), (Kind::Fat32, Some(64 << 20), "3")]
+    {
         let volumes = [(), ()].map(|()| write(&borrowed(&files), &options(Some(kind), size)).unwrap());
         let [one, other] = volumes.map(|volume| Digest::of(&all(&volume.image)));
         assert_eq!(one, other);

@@ -75,7 +75,10 @@ fn a_root_is_reached_with_drivers_of_disks_and_what_they_need() {
     ])
     .unwrap();
     let kept = boot::boot(&all).unwrap();
-    assert_eq!(kept.modules.iter().map(|module| module.name.as_str()).collect::<Vec<_>>(), ["erofs", "nvme", "nvme_core", "t10"]);
+    assert_eq!(
+        kept.modules.iter().map(|module| module.name.as_str()).collect::<Vec<_>>(),
+        ["erofs", "nvme", "nvme_core", "t10"]
+    );
 }
 
 #[test]
