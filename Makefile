@@ -14,12 +14,17 @@ GNU_amd64 := x86_64-linux-gnu
 GNU_arm64 := aarch64-linux-gnu
 CROSS_amd64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 CROSS_arm64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+STUB_amd64 := linuxx64.efi.stub
+STUB_arm64 := linuxaa64.efi.stub
 QEMU_amd64 := qemu-system-x86
 QEMU_arm64 := qemu-system-arm
 JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry dosfstools erofs-utils fdisk gdisk genisoimage iproute2 kmod libarchive-tools mtools openssl skopeo squashfs-tools umoci util-linux xorriso zstd
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+# apt with a state of its own in the current folder: another architecture's packages need neither root nor `dpkg --add-architecture`.
+APT_FOR = apt-get -qq -c apt.conf -o APT::Architecture=$1 -o APT::Architectures::=$1 -o Dir::State="$$PWD" -o Dir::State::lists="$$PWD/lists" \
+    -o Dir::State::status="$$PWD/status" -o Dir::Cache="$$PWD" -o Dir::Log="$$PWD" -o APT::Sandbox::User=root -o Acquire::Languages=none -o Debug::NoLocking=true
 # Debian's compiler serves where rustup cannot fetch a target; both are asked in this order.
 HAS_TARGET = rustup target list --installed 2>/dev/null | grep -qx $(TARGET_$1)
 RUSTC_FOR = $(shell $(HAS_TARGET) && rustup which rustc || echo /usr/bin/rustc)
@@ -29,11 +34,11 @@ INIT_FLAGS = $$'-Ctarget-feature=+crt-static\x1f-Crelocation-model=static'$$'\x1
 LINKER_FOR = $(if $(filter $(HOST),$1),cc,$(GNU_$1)-gcc)
 UPPER_TARGET = $(shell echo $(TARGET_$1) | tr a-z- A-Z_)
 
-.PHONY: help build init checker images deps-build deps-demo deps-test demo test check deny bench fuzz bless clean
+.PHONY: help build init stubs checker images deps-build deps-demo deps-test demo test check deny bench fuzz bless clean
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: deps-build $(ARCHES:%=init-%) ## build target/release/hullkit, with an init for each of ARCHES inside
+build: deps-build $(ARCHES:%=init-%) $(ARCHES:%=stub-%) ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
 	cargo build --release --locked --workspace
 
 init: $(ARCHES:%=init-%) ## build PID 1 for each of ARCHES
@@ -43,6 +48,17 @@ init-%:
 	CARGO_ENCODED_RUSTFLAGS=$(INIT_FLAGS) RUSTC="$(call RUSTC_FOR,$*)" CARGO_TARGET_$(call UPPER_TARGET,$*)_LINKER=$(call LINKER_FOR,$*) \
 	    cargo build --locked -p hullkit-init --profile init --target $(TARGET_$*) --target-dir target/cross-$*
 	@install -D -C "target/cross-$*/$(TARGET_$*)/init/hullkit-init" "target/init/$*/hullkit-init"
+
+stubs: $(ARCHES:%=stub-%) ## fetch systemd's boot stub for each of ARCHES, with its notice
+
+stub-%:
+	@test -s target/stub/$*/copyright || $(MAKE) --no-print-directory fetch-stub-$*
+
+# The notice comes last: where it is, the stub is.
+fetch-stub-%:
+	@rm -rf target/stub/$*/apt && mkdir -p target/stub/$*/apt/{lists,archives}/partial && cd target/stub/$*/apt && : >status && printf '#clear %s;\n' APT::Architectures APT::Update DPkg >apt.conf
+	@cd target/stub/$*/apt && echo "fetching systemd's stub for $*" && $(call APT_FOR,$*) update && $(call APT_FOR,$*) download systemd-boot-efi && dpkg-deb -x systemd-boot-efi_*.deb files
+	@cd target/stub/$* && install -m 644 apt/files/usr/lib/systemd/boot/efi/$(STUB_$*) apt/files/usr/share/doc/systemd-boot-efi/copyright . && rm -rf apt
 
 checker: $(ARCHES:%=checker-%) ## build the program that looks around inside the tests' containers
 
@@ -63,7 +79,7 @@ need = @missing=$$(for p in $1; do dpkg-query -W -f '$${Status}' $$p 2>/dev/null
 	test -z "$$missing" || { echo "installing:" $$missing; $(APT) update; $(APT) install -y --no-install-recommends $$missing; }
 
 deps-build:
-	$(call need,gcc libc6-dev)
+	$(call need,apt dpkg gcc libc6-dev)
 
 deps-demo:
 	$(call need,$(QEMU_$(ARCH)))
@@ -78,7 +94,7 @@ demo: deps-demo ## boot a web server from Debian packages, fetch its page, power
 	target/release/demo target/demo/hello-$(ARCH) $(ARCH)
 
 # The tests' own store: what the examples' recipes make, for both architectures.
-images: init checker ## make what the tests' hosts run: images of the examples in the tests' store, and the checker
+images: init stubs checker ## make what the tests' hosts run: images of the examples in the tests' store, and the checker
 	cargo build --locked --workspace
 	target/debug/hullkit --cache target/test-cache pkg build examples/images/*/
 

@@ -1,27 +1,54 @@
-//! Embeds PID 1 for every architecture it was built for.
+//! Embeds PID 1 and the boot stub for every architecture they are there for.
 //!
-//! `make init` puts the static programs into `target/init/<arch>/hullkit-init`; `HULLKIT_INIT_DIR` names another folder.
-//! One that is absent is embedded as nothing, and a build that would need it says so.
+//! `make init` puts the static programs into `target/init/<arch>/hullkit-init`, and `make stubs` systemd's stubs and their notice into
+//! `target/stub/<arch>/`; `HULLKIT_INIT_DIR` and `HULLKIT_STUB_DIR` name other folders. What is absent is embedded as nothing, and a
+//! build that would need it says so.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+/// Architectures, each with the name that its stub has.
+const ARCHES: [(&str, &str); 2] = [("amd64", "linuxx64.efi.stub"), ("arm64", "linuxaa64.efi.stub")];
+
 fn main() {
-    println!("cargo::rerun-if-env-changed=HULLKIT_INIT_DIR");
-    let variable = |name: &str| env::var_os(name).map(PathBuf::from);
     let manifest = variable("CARGO_MANIFEST_DIR").expect("cargo sets it for build scripts");
-    let folder = variable("HULLKIT_INIT_DIR").unwrap_or_else(|| manifest.join("../target/init"));
+    let out = variable("OUT_DIR").expect("cargo sets it for build scripts");
+    let folder = |name: &str, default: &str| {
+        println!("cargo::rerun-if-env-changed={name}");
+        variable(name).unwrap_or_else(|| manifest.join(default))
+    };
+    let inits = folder("HULLKIT_INIT_DIR", "../target/init");
+    let stubs = folder("HULLKIT_STUB_DIR", "../target/stub");
+    write(&out.join("inits.rs"), &table(ARCHES.map(|(arch, _)| (arch, inits.join(arch).join("hullkit-init")))));
+    write(&out.join("stubs.rs"), &table(ARCHES.map(|(arch, name)| (arch, stubs.join(arch).join(name)))));
+    // The same for all architectures.
+    let mut notices = ARCHES.iter().filter_map(|(arch, _)| present(&stubs.join(arch).join("copyright")));
+    let notice = notices.next().map_or_else(|| "\"\"".to_owned(), |path| format!("include_str!({path:?})"));
+    write(&out.join("notice.rs"), &notice);
+}
+
+/// Write a list of architectures and the bytes of their files, without those that are not there.
+fn table(files: [(&str, PathBuf); 2]) -> String {
     let mut table = String::from("[\n");
-    for arch in ["amd64", "arm64"] {
-        let program = folder.join(arch).join("hullkit-init");
-        println!("cargo::rerun-if-changed={}", program.display());
-        if program.is_file() {
-            let path = program.canonicalize().expect("the file was there a moment ago");
+    for (arch, path) in files {
+        if let Some(path) = present(&path) {
             writeln!(table, "    (\"{arch}\", include_bytes!({path:?}).as_slice()),").expect("a String takes all");
         }
     }
-    table.push(']');
-    let out = variable("OUT_DIR").expect("cargo sets it for build scripts");
-    fs::write(out.join("embedded.rs"), table).expect("OUT_DIR is writable");
+    table + "]"
+}
+
+/// Give the full path of a file if it is there; and look again when it changes.
+fn present(path: &Path) -> Option<PathBuf> {
+    println!("cargo::rerun-if-changed={}", path.display());
+    path.is_file().then(|| path.canonicalize().expect("the file was there a moment ago"))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).map(PathBuf::from)
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).expect("OUT_DIR is writable");
 }

@@ -1,14 +1,33 @@
-//! PID 1, carried inside this program so that a build needs nothing else.
+//! PID 1 and systemd's boot stub, carried inside this program so that a build needs nothing else.
 
 use crate::platform::Arch;
 
 /// The architectures this program was built with, each with the bytes of its static `hullkit-init`.
-const INITS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+const INITS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/inits.rs"));
+
+/// The same, each with the bytes of its stub.
+const STUBS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
+
+/// Whose work the stubs are and under which terms it may be passed on, as Debian's package says; empty if there are none.
+///
+/// The stub is systemd's, under the GNU Lesser General Public License, version 2.1 or later. It goes into images unchanged but for
+/// the headers that name what was added; `boot.stub` in a manifest puts another one in its place.
+pub const STUB_NOTICE: &str = include!(concat!(env!("OUT_DIR"), "/notice.rs"));
 
 /// This `hullkit` carries no init for the wanted architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this hullkit was built without an init for {arch}; build it with `make init ARCH={arch}` and then `make`")]
 pub struct NoInit {
+    /// The architecture that is missing.
+    pub arch: Arch,
+}
+
+/// This `hullkit` carries no boot stub for the wanted architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this hullkit was built without a boot stub for {arch}; build it with `make stubs` and then `make`, or name one in `boot.stub`"
+)]
+pub struct NoStub {
     /// The architecture that is missing.
     pub arch: Arch,
 }
@@ -19,6 +38,39 @@ pub struct NoInit {
 ///
 /// - [`NoInit`]: it was not there when this program was compiled.
 pub fn init(arch: Arch) -> Result<&'static [u8], NoInit> {
-    let found = INITS.iter().find(|(name, _)| *name == arch.name());
-    found.map(|(_, bytes)| *bytes).ok_or(NoInit { arch })
+    find(INITS, arch).ok_or(NoInit { arch })
+}
+
+/// Give the program that UEFI starts on `arch` and that starts the kernel it is joined with: systemd-stub.
+///
+/// # Errors
+///
+/// - [`NoStub`]: it was not there when this program was compiled.
+pub fn stub(arch: Arch) -> Result<&'static [u8], NoStub> {
+    find(STUBS, arch).ok_or(NoStub { arch })
+}
+
+fn find(table: &[(&str, &'static [u8])], arch: Arch) -> Option<&'static [u8]> {
+    table.iter().find(|(name, _)| *name == arch.name()).map(|(_, bytes)| *bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{pe, sparse::Sparse};
+
+    #[test]
+    fn each_stub_is_a_program_for_its_machine_and_has_its_notice() {
+        for (arch, machine) in [(Arch::Amd64, pe::Machine::X64), (Arch::Arm64, pe::Machine::Arm64)] {
+            match stub(arch) {
+                Ok(bytes) => {
+                    let image = pe::read(&Sparse::of_bytes(bytes)).unwrap();
+                    assert_eq!(image.coff.machine.get(), machine.number());
+                    assert!(STUB_NOTICE.contains("LGPL-2.1"), "{STUB_NOTICE}");
+                }
+                Err(error) if std::env::var_os("CI").is_some() => panic!("{error}"),
+                Err(error) => eprintln!("skipped: {error}"),
+            }
+        }
+    }
 }

@@ -198,7 +198,7 @@ fn stubs_that_will_not_do_are_refused() {
         ),
         (
             stub(Machine::X64)[..0x780].to_vec(),
-            "not a 64-bit PE image, at byte 360: a section lies behind the end of the file",
+            "not a 64-bit PE image, at byte 352: a section lies behind the end of the file",
         ),
     ] {
         assert_eq!(refused(Machine::X64, &stub, &parts), format!("{x64}{want}"));
