@@ -13,7 +13,7 @@ use crate::format::sparse::Sparse;
 
 /// Compare all paths, all lengths, and where each file's first and last byte are; nothing else of a file is read.
 ///
-/// In: `paths`, as they were given to [`super::write`].
+/// In: `paths`, as they were given to [`super::write()`].
 ///
 /// # Errors
 ///

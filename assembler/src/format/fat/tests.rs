@@ -137,14 +137,15 @@ fn mdir_shows_the_label_the_serial_number_and_the_time() {
 #[test]
 fn equal_files_give_equal_bytes() {
     let files = files();
-    for (kind, size, digest) in
-        [(Kind::Fat12, None, "1"), (Kind::Fat16, Some(5 << 20), "2"), (Kind::Fat32, Some(64 << 20), "3")]
-    {
-        let volumes = [(), ()].map(|()| write(&borrowed(&files), &options(Some(kind), size)).unwrap());
-        let [one, other] = volumes.map(|volume| Digest::of(&all(&volume.image)));
-        assert_eq!(one, other);
-        assert_eq!(one.short(), digest, "{kind:?}");
-    }
+    let digests = || {
+        let kinds = [(Kind::Fat12, 2 << 20), (Kind::Fat16, 5 << 20), (Kind::Fat32, 64 << 20)];
+        kinds.map(|(kind, size)| {
+            let volume = write(&borrowed(&files), &options(Some(kind), Some(size))).unwrap();
+            Digest::of(&all(&volume.image)).short()
+        })
+    };
+    assert_eq!(digests(), digests());
+    assert_eq!(digests(), ["445440152241", "babbda5a567f", "7d7d2056ed02"]);
 }
 
 #[test]

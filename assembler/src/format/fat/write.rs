@@ -60,7 +60,7 @@ pub struct Volume {
 ///
 /// # Errors
 ///
-/// - As [`write`].
+/// - As [`write()`].
 pub fn size_for(files: &[(&str, &Sparse)], reserve: u64, kind: Option<Kind>) -> Result<u64, FatError> {
     // With a name, whether or not it will have one: that is one entry in the root.
     let tree = Tree::new(files, true, reserve)?;
