@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use hullkit_init::contract::{Interface, MODULES_PATH};
-use hullkit_init::early::modules;
+use hullkit_init::early::modules::{Loader, Report};
 use rustix::mount::{MountFlags, mount};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -17,8 +17,12 @@ fn main() {
         }
     }
     let before = clock_gettime(ClockId::Boottime);
-    match modules::load_all(Path::new(MODULES_PATH), &[]) {
-        Ok(Some((_, report))) => drop(writeln!(out, "{report:?}")),
+    match Loader::open(Path::new(MODULES_PATH)) {
+        Ok(Some(mut loader)) => {
+            let mut report = Report::default();
+            loader.load_all(&[], &mut report);
+            let _ = writeln!(out, "{report:?}");
+        }
         Ok(None) => drop(writeln!(out, "no modules")),
         Err(cause) => drop(writeln!(out, "{cause}")),
     }

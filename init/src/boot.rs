@@ -7,6 +7,7 @@ use crate::failure;
 use crate::host::Host;
 use crate::network_child;
 use crate::onboot;
+use crate::root::{self, RootError};
 use crate::services;
 use crate::services::backoff::Ending;
 use crate::shutdown;
@@ -20,9 +21,9 @@ pub type Stage<S> = (&'static str, fn(&mut Host<S>) -> Result<(), BootError>);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BootError {
-    /// The initial root could not be given a parent.
+    /// The initial RAM file system could not be given a parent.
     #[error("could not move the root")]
-    Root(#[source] io::Error),
+    Ramfs(#[source] io::Error),
     /// A file system of the kernel's own could not be mounted.
     #[error("could not mount `{kind}` on `{target}`")]
     Mount {
@@ -49,6 +50,17 @@ pub enum BootError {
         /// The version it has.
         found: u32,
     },
+    /// The machine is too small.
+    #[error("this host needs {} MiB of memory, and the machine has {} MiB", needs.div_ceil(1 << 20), has >> 20)]
+    Memory {
+        /// Least that the host works with, in bytes.
+        needs: u64,
+        /// What the kernel has, in bytes.
+        has: u64,
+    },
+    /// The images of the host are not there.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// A volume could not be mounted.
     #[error("could not mount the volume `{name}`")]
     Volume {
@@ -69,11 +81,23 @@ pub enum BootError {
 }
 
 impl BootError {
+    /// Lines that help to see what is wrong, under a title.
+    #[must_use]
+    pub fn details(&self) -> Option<(&'static str, &[String])> {
+        if let Self::Root(error) = self { error.details() } else { None }
+    }
+
     /// What a person can try.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Root(_) | Self::Signals(_) => "boot this image on a supported kernel (Linux 5.14 or later)",
+            Self::Ramfs(cause) | Self::ContractRead(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                "give the machine more memory: the initrd was not unpacked to its end, and the kernel then says `Initramfs \
+                 unpacking failed`; if it does not, build the image again"
+            }
+            Self::Memory { .. } => "give the machine more memory, or build the image with its root on a disk (`--root disk`)",
+            Self::Root(error) => error.hint(),
+            Self::Ramfs(_) | Self::Signals(_) => "boot this image on a supported kernel (Linux 5.14 or later)",
             Self::Mount { .. } => "use a kernel with this file system built in (proc, sysfs, devtmpfs, tmpfs, cgroup2)",
             Self::ContractRead(_) | Self::ContractText(_) | Self::ContractVersion { .. } => {
                 "build the image again, with the `hullkit` this init came with"
@@ -95,11 +119,13 @@ impl BootError {
 #[must_use]
 pub fn stages<S: Sys>() -> Vec<Stage<S>> {
     vec![
-        ("root", early::root::enter),
+        ("ramfs", early::ramfs::enter),
         ("mounts", early::mounts::mount),
         ("console", early::console::open),
         ("contract", early::contract::read),
+        ("memory", early::memory::check),
         ("modules", early::drivers::load),
+        ("root", root::enter),
         ("name", early::name::set),
         ("network", network_child::start),
         ("buttons", buttons),

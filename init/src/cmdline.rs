@@ -1,5 +1,7 @@
 //! The kernel command line. In: its text. Out: [`Options`]. Pure.
 
+use crate::root::wanted::Wanted;
+
 /// Longest command line that is looked at, in bytes; the kernels of both architectures stop at 2048.
 const LONGEST: usize = 64 << 10;
 
@@ -22,6 +24,10 @@ pub enum OnFailure {
 pub struct Options {
     /// `hullkit.on_failure=poweroff|reboot|halt|shell`.
     pub on_failure: OnFailure,
+    /// `hullkit.root=UUID=…|LABEL=…|PARTUUID=…|PARTLABEL=…|/dev/…|file:/…`: where the root is; the contract's UUID if absent.
+    pub root: Option<Wanted>,
+    /// `hullkit.root_timeout=SECONDS`: how long the root is waited for.
+    pub root_timeout: Option<u32>,
     /// Words of ours that mean nothing, to be named on the console.
     pub unknown: Vec<String>,
 }
@@ -39,7 +45,17 @@ pub fn parse(text: &str) -> Options {
             "on_failure=reboot" => options.on_failure = OnFailure::Reboot,
             "on_failure=halt" => options.on_failure = OnFailure::Halt,
             "on_failure=shell" => options.on_failure = OnFailure::Shell,
-            _ => options.unknown.push(word.to_owned()),
+            _ => {
+                let root = own.strip_prefix("root=").and_then(Wanted::parse);
+                let timeout = own.strip_prefix("root_timeout=").and_then(|text| text.parse().ok());
+                match (root, timeout) {
+                    (None, None) => options.unknown.push(word.to_owned()),
+                    (root, timeout) => {
+                        options.root = root.or(options.root);
+                        options.root_timeout = timeout.or(options.root_timeout);
+                    }
+                }
+            }
         }
     }
     options
@@ -52,7 +68,15 @@ mod tests {
     #[test]
     fn the_last_word_holds() {
         let options = parse("quiet hullkit.on_failure=shell console=ttyS0 hullkit.on_failure=halt\n");
-        assert_eq!(options, Options { on_failure: OnFailure::Halt, unknown: vec![] });
+        assert_eq!(options, Options { on_failure: OnFailure::Halt, ..Options::default() });
+    }
+
+    #[test]
+    fn a_root_is_named_and_waited_for() {
+        let options = parse("hullkit.root=/dev/vda hullkit.root_timeout=5 hullkit.root=LABEL=data root=/dev/sda1");
+        assert_eq!((options.root, options.root_timeout), (Some(Wanted::Label("data".to_owned())), Some(5)));
+        let unknown = parse("hullkit.root=vda hullkit.root_timeout=-1").unknown;
+        assert_eq!(unknown, ["hullkit.root=vda", "hullkit.root_timeout=-1"]);
     }
 
     #[test]

@@ -35,6 +35,12 @@ impl Console {
         self.write();
     }
 
+    /// Tell whether there is a descriptor to write to.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.fd.is_some()
+    }
+
     /// Add a line, without its line feed. Out: whether it will be shown.
     pub fn line(&mut self, source: Source, prefix: &str, text: &[u8]) -> bool {
         let waiting = self.waiting.entry(source).or_default();

@@ -18,6 +18,12 @@ const READING: Duration = Duration::from_secs(5);
 
 /// Explain, wait, and go down.
 pub fn stop<S: Sys>(host: &mut Host<S>, stage: &str, error: &BootError) {
+    // A boot that failed before it had a console still has the one of the kernel's own initial file system.
+    if !host.console.is_attached()
+        && let Ok(fd) = host.sys.console()
+    {
+        host.console.attach(fd);
+    }
     for line in screen(host, stage, error) {
         host.console.line(INIT, "", line.as_bytes());
     }
@@ -68,6 +74,11 @@ fn screen<S: Sys>(host: &Host<S>, stage: &str, error: &BootError) -> Vec<String>
     if !log.is_empty() {
         lines.push(format!("  its last lines ({}):", log.len()));
         lines.extend(log.iter().map(|line| format!("    {line}")));
+    }
+    if let Some((title, seen)) = error.details() {
+        lines.push(if seen.is_empty() { format!("  {title}: none") } else { format!("  {title}:") });
+        lines.extend(seen.iter().map(|line| format!("    {line}")));
+        log.extend_from_slice(seen);
     }
     lines.push(format!("  try:       {}", error.hint()));
     lines.push(format!("  now:       {}", next(host.options.on_failure)));

@@ -41,6 +41,8 @@ pub struct Host<S> {
     pub buttons: Buttons,
     /// Everything that was started; a unit's position is its name for the rest of the program.
     pub units: Vec<Unit>,
+    /// Modules of the contract that only the root may have.
+    pub absent: Vec<String>,
     /// Somebody wants the host to go down.
     pub asked: Option<Power>,
     /// The network child has said that the host is online.
@@ -68,6 +70,7 @@ impl<S: Sys> Host<S> {
             console: Console::default(),
             buttons: Buttons::default(),
             units: Vec::new(),
+            absent: Vec::new(),
             asked: None,
             online: false,
             waits_for: BTreeMap::new(),

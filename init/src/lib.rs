@@ -32,6 +32,8 @@ pub mod network_child;
 #[cfg(feature = "pid1")]
 pub mod onboot;
 #[cfg(feature = "pid1")]
+pub mod root;
+#[cfg(feature = "pid1")]
 pub mod services;
 #[cfg(feature = "pid1")]
 pub mod shutdown;

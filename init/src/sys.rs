@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -22,8 +23,9 @@ use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
 use crate::container::{self, Section};
-use crate::contract::{Container, MODULES_PATH};
-use crate::early::modules::{self, Loader, ModulesError, Report};
+use crate::contract::Container;
+use crate::early::modules::{Loader, ModulesError, Report};
+use crate::root::disk::Disk;
 
 /// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
 const LONGEST_FILE: u64 = 64 << 20;
@@ -140,10 +142,17 @@ pub trait Sys {
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
     /// Switch the loopback interface on; the kernel then gives it its addresses.
     fn loopback(&mut self) -> io::Result<()>;
-    /// Load these kernel modules and the drivers of every device (see [`crate::early::modules`]).
-    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError>;
+    /// Load these kernel modules and the drivers of every device, out of the modules of this index, which takes the place of an
+    /// earlier one (see [`crate::early::modules`]); `None` if there is no such file.
+    fn load_modules(&mut self, index: &str, wanted: &[String]) -> Result<Option<Report>, ModulesError>;
     /// Load the drivers of the devices that have appeared since the last call; returns at once if there are none.
     fn load_for_new_devices(&mut self) -> Report;
+    /// Disks and CDs that have a medium: path below `/dev` and size in bytes, sorted.
+    fn block_devices(&mut self) -> Vec<(String, u64)>;
+    /// Open a block device or a file for reading.
+    fn open_disk(&mut self, path: &str) -> io::Result<Box<dyn Disk>>;
+    /// Make a part of a block device or file, in bytes, a block device that only reads, and that goes with its last user.
+    fn attach(&mut self, path: &str, offset: u64, size: u64) -> io::Result<Attached>;
     /// Let this process and all it starts open as many files as the kernel allows, and fork without a limit per user.
     fn raise_limits(&mut self) -> io::Result<()>;
     /// Create an empty file; one that is there already is success, and stays as it is.
@@ -261,12 +270,20 @@ impl Sys for Linux {
         loopback()
     }
 
-    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
-        let Some((loader, report)) = modules::load_all(Path::new(MODULES_PATH), wanted)? else {
-            return Ok(Report::default());
+    fn load_modules(&mut self, index: &str, wanted: &[String]) -> Result<Option<Report>, ModulesError> {
+        let path = Path::new(index);
+        let known = match &mut self.loader {
+            Some(loader) => loader.reopen(path)?,
+            None => {
+                self.loader = Loader::open(path)?;
+                true
+            }
         };
-        self.loader = Some(loader);
-        Ok(report)
+        Ok(self.loader.as_mut().filter(|_| known).map(|loader| {
+            let mut report = Report::default();
+            loader.load_all(wanted, &mut report);
+            report
+        }))
     }
 
     fn load_for_new_devices(&mut self) -> Report {
@@ -276,6 +293,21 @@ impl Sys for Linux {
             loader.load_for_new_devices(Path::new("/sys/devices"), &mut report);
         }
         report
+    }
+
+    fn block_devices(&mut self) -> Vec<(String, u64)> {
+        block_devices(Path::new("/sys/class/block"))
+    }
+
+    fn open_disk(&mut self, path: &str) -> io::Result<Box<dyn Disk>> {
+        let file = File::open(path)?;
+        // The length of a block device, too; that of a CD is known only once it was opened.
+        let size = rustix::fs::seek(&file, rustix::fs::SeekFrom::End(0))?;
+        Ok(Box::new(Opened { file, size }))
+    }
+
+    fn attach(&mut self, path: &str, offset: u64, size: u64) -> io::Result<Attached> {
+        attach(path, offset, size)
     }
 
     fn raise_limits(&mut self) -> io::Result<()> {
@@ -444,6 +476,169 @@ impl Sys for Linux {
             Power::Halt => RebootCommand::Halt,
         })?)
     }
+}
+
+/// A file or block device whose length is known.
+struct Opened {
+    file: File,
+    size: u64,
+}
+
+impl Disk for Opened {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, offset)
+    }
+}
+
+/// Names of block devices that are never looked at: they are empty until somebody fills them, or a drive that takes seconds to
+/// say that it is empty.
+const NOT_DISKS: [&str; 4] = ["loop", "ram", "zram", "fd"];
+
+/// The whole devices of a folder like `/sys/class/block`.
+fn block_devices(folder: &Path) -> Vec<(String, u64)> {
+    #[expect(clippy::disallowed_methods, reason = "what is found is sorted")]
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let whole = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let numbered = |kind: &&str| name.strip_prefix(*kind).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if NOT_DISKS.iter().any(|kind| numbered(&kind)) || entry.path().join("partition").exists() {
+            return None;
+        }
+        // Always in sectors of 512 bytes, whatever the device has.
+        let sectors: u64 = std::fs::read_to_string(entry.path().join("size")).ok()?.trim_end().parse().ok()?;
+        // A name with a slash is written with an exclamation mark.
+        (sectors > 0).then(|| (format!("/dev/{}", name.replace('!', "/")), sectors.saturating_mul(512)))
+    });
+    let mut devices: Vec<_> = whole.collect();
+    devices.sort();
+    devices
+}
+
+/// A block device that shows a part of something else. While it is held, it stays.
+#[derive(Debug)]
+pub struct Attached {
+    path: String,
+    _held: OwnedFd,
+}
+
+impl Attached {
+    /// A device at this path, which stays at least as long as this descriptor is open.
+    #[must_use]
+    pub fn new(path: String, held: OwnedFd) -> Self {
+        Self { path, _held: held }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// `struct loop_info64` of linux/loop.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LoopInfo {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    sizelimit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+const _: () = assert!(size_of::<LoopInfo>() == 232);
+
+/// `struct loop_config` of linux/loop.h.
+#[repr(C)]
+struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+const _: () = assert!(size_of::<LoopConfig>() == 304);
+
+/// Make a part of a file a loop device.
+///
+/// # Source
+///
+/// Linux, `include/uapi/linux/loop.h` and `drivers/block/loop.c`.
+fn attach(path: &str, offset: u64, size: u64) -> io::Result<Attached> {
+    const CTL_GET_FREE: libc::c_ulong = 0x4c82;
+    const CONFIGURE: libc::c_ulong = 0x4c0a;
+    const SET_FD: libc::c_ulong = 0x4c00;
+    const CLR_FD: libc::c_ulong = 0x4c01;
+    const SET_STATUS: libc::c_ulong = 0x4c04;
+    const READ_ONLY: u32 = 1;
+    const AUTOCLEAR: u32 = 4;
+    // Else every page would be in memory twice: as the disk's and as the file's. The kernel reads through its cache where it must.
+    const DIRECT_IO: u32 = 16;
+    // That of the file system, so that direct reads fit disks of any sector.
+    const BLOCK_SIZE: u32 = 4096;
+
+    let backing = File::open(path)?;
+    let control = File::open("/dev/loop-control")?;
+    // SAFETY: the command takes no argument and touches no memory.
+    let number = unsafe { libc::ioctl(control.as_raw_fd(), CTL_GET_FREE as _) };
+    if number < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let device = format!("/dev/loop{number}");
+    let held = File::open(&device)?;
+    let mut file_name = [0; 64];
+    for (to, from) in file_name.iter_mut().take(63).zip(path.bytes()) {
+        *to = from;
+    }
+    let info = LoopInfo {
+        device: 0,
+        inode: 0,
+        rdevice: 0,
+        offset,
+        sizelimit: size,
+        number: 0,
+        encrypt_type: 0,
+        encrypt_key_size: 0,
+        flags: READ_ONLY | AUTOCLEAR | DIRECT_IO,
+        file_name,
+        crypt_name: [0; 64],
+        encrypt_key: [0; 32],
+        init: [0; 2],
+    };
+    let fd = backing.as_raw_fd();
+    let config = LoopConfig { fd: fd.cast_unsigned(), block_size: BLOCK_SIZE, info, reserved: [0; 8] };
+    // SAFETY: the command reads one `loop_config`, which outlives the call.
+    if unsafe { libc::ioctl(held.as_raw_fd(), CONFIGURE as _, &raw const config) } == 0 {
+        return Ok(Attached::new(device, held.into()));
+    }
+    let cause = io::Error::last_os_error();
+    // Before Linux 5.8 it takes two steps, between which the device shows the whole.
+    if !matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY)) {
+        return Err(cause);
+    }
+    // SAFETY: the command takes a descriptor and touches no memory.
+    if unsafe { libc::ioctl(held.as_raw_fd(), SET_FD as _, fd) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let info = LoopInfo { flags: READ_ONLY | AUTOCLEAR, ..info };
+    // SAFETY: the command reads one `loop_info64`, which outlives the call.
+    if unsafe { libc::ioctl(held.as_raw_fd(), SET_STATUS as _, &raw const info) } == 0 {
+        return Ok(Attached::new(device, held.into()));
+    }
+    let cause = io::Error::last_os_error();
+    // SAFETY: the command takes no argument and touches no memory.
+    unsafe { libc::ioctl(held.as_raw_fd(), CLR_FD as _) };
+    Err(cause)
 }
 
 /// Signals that PID 1 acts on; all others keep their default, which for PID 1 is to be ignored.

@@ -15,7 +15,8 @@ use hullkit_init::container::Section;
 use hullkit_init::contract::{Container, Contract};
 use hullkit_init::early::modules::{ModulesError, Report};
 use hullkit_init::host::Host;
-use hullkit_init::sys::{self, Exit, MountCall, Power, Started, Sys, Want};
+use hullkit_init::root::disk::Disk;
+use hullkit_init::sys::{self, Attached, Exit, MountCall, Power, Started, Sys, Want};
 
 /// A kernel that writes down what it is asked, and says yes.
 #[derive(Debug, Default)]
@@ -35,6 +36,14 @@ struct Recorder {
     next_pid: u32,
     /// What loading the drivers of a device that appears leads to, once.
     plugged: Report,
+    /// Block devices: path, when it appears, what is on it or else why it cannot be read.
+    disks: Vec<(String, Duration, Result<Vec<u8>, io::ErrorKind>)>,
+    /// The contract is not there.
+    cut_off: bool,
+    /// The kernel command line.
+    cmdline: String,
+    /// Modules that no index has, and modules that only the root's has.
+    absent: (Vec<String>, Vec<String>),
     clock: Cell<Duration>,
     signalled: bool,
 }
@@ -119,8 +128,13 @@ impl Sys for Recorder {
 
     fn read(&mut self, path: &str) -> io::Result<Vec<u8>> {
         self.note(format!("read {path}"));
+        if self.cut_off && path == hullkit_init::contract::PATH {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         Ok(match path {
             hullkit_init::contract::PATH => self.contract.clone(),
+            "/proc/cmdline" => self.cmdline.clone(),
+            "/proc/meminfo" => "MemTotal:          98304 kB\nMemFree:           70000 kB\n".to_owned(),
             "/sys/fs/cgroup/cgroup.controllers" => "cpu memory pids\n".to_owned(),
             "/proc/self/mounts" => {
                 "proc /proc proc rw 0 0\n/dev/vda1 /var ext4 rw 0 0\noverlay /run/o overlay rw 0 0\n".to_owned()
@@ -140,9 +154,32 @@ impl Sys for Recorder {
         Ok(())
     }
 
-    fn load_modules(&mut self, wanted: &[String]) -> Result<Report, ModulesError> {
-        self.note(format!("load modules {}", wanted.join(" ")));
-        Ok(Report::default())
+    fn load_modules(&mut self, index: &str, wanted: &[String]) -> Result<Option<Report>, ModulesError> {
+        self.note(format!("load modules {} of {index}", wanted.join(" ")));
+        let (nowhere, in_root) = &self.absent;
+        let first = index == hullkit_init::contract::MODULES_PATH;
+        let absent = wanted.iter().filter(|name| nowhere.contains(name) || first && in_root.contains(name));
+        let report = Report { absent: absent.cloned().collect(), ..Report::default() };
+        Ok((first || !in_root.is_empty()).then_some(report))
+    }
+
+    fn block_devices(&mut self) -> Vec<(String, u64)> {
+        self.note("list block devices".to_owned());
+        let there = self.disks.iter().filter(|(_, at, _)| *at <= self.clock.get());
+        there.map(|(path, _, bytes)| (path.clone(), bytes.as_ref().map_or(512, |bytes| bytes.len() as u64))).collect()
+    }
+
+    fn open_disk(&mut self, path: &str) -> io::Result<Box<dyn Disk>> {
+        self.note(format!("open {path}"));
+        let now = self.clock.get();
+        let (.., bytes) =
+            self.disks.iter().find(|(name, at, _)| name == path && *at <= now).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(bytes.clone()?))
+    }
+
+    fn attach(&mut self, path: &str, offset: u64, size: u64) -> io::Result<Attached> {
+        self.note(format!("attach {size} bytes at {offset} of {path}"));
+        Ok(Attached::new("/dev/loop0".to_owned(), sys::pipe()?.0))
     }
 
     fn load_for_new_devices(&mut self) -> Report {
@@ -301,7 +338,7 @@ fn compare(name: &str, recorder: &Recorder) {
 #[test]
 fn a_boot_makes_its_calls_in_this_order() {
     let contract = format!(
-        r#"{{"version":2,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
+        r#"{{"version":3,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
             "network":[{{"id":"lan","dhcp":true}}],"onboot":{},"services":{},"onshutdown":{}}}"#,
         list(&["format", "seed"]),
         list(&["web", "cache"]),
@@ -314,7 +351,7 @@ fn a_boot_makes_its_calls_in_this_order() {
 #[test]
 fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before_the_services_stop() {
     let contract = format!(
-        r#"{{"version":2,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
+        r#"{{"version":3,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
             {{"name":"data","lower":"/containers/volumes/data/lower"}},
             {{"name":"fixed","lower":"/images/f/rootfs","readonly":true}}]}}"#,
         list(&["web"]),
@@ -329,7 +366,7 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
 #[test]
 fn a_volume_that_leaves_its_folder_stops_the_boot() {
     for name in ["", "..", "a/b", "a,b", "a:b"] {
-        let contract = format!(r#"{{"version":2,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
+        let contract = format!(r#"{{"version":3,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
         let recorder = boot(contract, |_| {});
         let calls = recorder.transcript.iter().filter(|line| line.contains("/containers/")).count();
         assert_eq!(calls, 0, "{name:?}");
@@ -341,7 +378,7 @@ fn a_volume_that_leaves_its_folder_stops_the_boot() {
 #[test]
 fn an_onboot_container_that_fails_stops_the_boot() {
     let contract =
-        format!(r#"{{"version":2,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
+        format!(r#"{{"version":3,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
     let recorder = boot(contract, |recorder| recorder.fails = Some(("bad".to_owned(), 3)));
     compare("onboot_fails.txt", &recorder);
 }
@@ -354,6 +391,127 @@ fn a_contract_of_another_version_stops_the_boot() {
 
 #[test]
 fn contracts_that_the_tests_use_are_contracts() {
-    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":2,"services":{}}}"#, list(&["a"]))).unwrap();
+    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":3,"services":{}}}"#, list(&["a"]))).unwrap();
     assert_eq!(contract.services.len(), 1);
+}
+
+/// The contract of a host with two images on its root, the second at its end: 16 KiB.
+fn with_root(more: &str) -> String {
+    format!(
+        r#"{{"version":3,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
+            {{"target":"/images/web/rootfs","offset":4096,"size":8192}},
+            {{"target":"/lib/modules","offset":12288,"size":4096}}]}}}}"#,
+        list(&["web"])
+    )
+}
+
+/// A disk that starts with the superblock of an EROFS file system of this UUID, each of whose bytes is the same.
+fn erofs(uuid: u8, size: usize) -> Vec<u8> {
+    let mut disk = vec![0; size];
+    disk[1024..1028].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
+    disk[1072..1088].fill(uuid);
+    disk[1088..1100].copy_from_slice(b"hullkit-root");
+    disk
+}
+
+fn second(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_root_is_waited_for_and_mounted_before_all_that_may_need_it() {
+    let recorder = boot(with_root(r#","modules":["near","far","nowhere"],"memory":100663296"#), |recorder| {
+        recorder.absent = (vec!["nowhere".to_owned()], vec!["far".to_owned()]);
+        recorder.disks = vec![
+            ("/dev/sda".to_owned(), second(0), Ok(erofs(0x11, 16384))),
+            ("/dev/sr0".to_owned(), second(0), Err(io::ErrorKind::NotConnected)),
+            ("/dev/vda".to_owned(), Duration::from_millis(150), Ok(erofs(0x5a, 20000))),
+            ("/dev/vdb".to_owned(), second(0), Ok(erofs(0x5a, 16383))),
+            ("/dev/vdc".to_owned(), second(0), Ok(vec![0; 4096])),
+        ];
+    });
+    compare("root.txt", &recorder);
+}
+
+#[test]
+fn a_root_that_does_not_come_leaves_a_list_of_what_was_seen() {
+    let recorder = boot(with_root(""), |recorder| {
+        recorder.cmdline = "hullkit.root_timeout=3".to_owned();
+        recorder.disks = vec![
+            ("/dev/sda".to_owned(), second(0), Ok(erofs(0x11, 16384))),
+            ("/dev/sdb".to_owned(), second(0), Ok(vec![0; 3 << 20])),
+            ("/dev/sr0".to_owned(), second(0), Err(io::ErrorKind::NotConnected)),
+        ];
+    });
+    let calls: Vec<&String> =
+        recorder.transcript.iter().filter(|line| line.starts_with("open") || line.starts_with("attach")).collect();
+    // What could be read is read once.
+    assert_eq!(calls.iter().filter(|line| *line == &"open /dev/sda").count(), 1, "{calls:?}");
+    assert_eq!(calls.iter().filter(|line| *line == &"open /dev/sr0").count(), 7, "{calls:?}");
+    let screen = recorder.console_text();
+    let screen: Vec<&str> = screen.lines().skip(1).take_while(|line| !line.starts_with('{')).collect();
+    assert_eq!(
+        screen.join("\n"),
+        "[    1.000] hullkit: waiting up to 3 s for the root, UUID=5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a\n\
+         \n\
+         ------------------------------------------------------------------------\n\
+         hullkit: this host did not boot: stage `root`\n  \
+           error:     no disk holds the root, UUID=5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a (looked for 3 s)\n  \
+           block devices:\n    \
+             /dev/sda, 16 KiB: erofs, UUID=11111111-1111-1111-1111-111111111111 LABEL=hullkit-root\n    \
+             /dev/sdb, 3 MiB: nothing that is known here\n    \
+             /dev/sr0, 0 KiB: unreadable: not connected\n  \
+           try:       attach the disk, or add its driver to the image (`modules.include`); `hullkit.root=UUID=…|LABEL=…|\
+         /dev/…` on the kernel command line names another, `hullkit.root_timeout=SECONDS` waits longer\n  \
+           now:       powering off in 5 s; `hullkit.on_failure=shell|reboot|halt` on the kernel command line changes that\n\
+         ------------------------------------------------------------------------"
+    );
+}
+
+#[test]
+fn a_root_may_be_named_and_is_refused_if_it_is_another_or_cut_off() {
+    let boot = |word: &str, uuid, size| {
+        boot(with_root(""), |recorder| {
+            recorder.cmdline = format!("hullkit.root={word} hullkit.root_timeout=0");
+            recorder.disks = vec![("/dev/vda".to_owned(), second(0), Ok(erofs(uuid, size)))];
+        })
+    };
+    for word in ["LABEL=hullkit-root", "/dev/vda", "file:/dev/vda", "UUID=5A5A5A5A-5a5a-5a5a-5a5a-5a5a5a5a5a5a"] {
+        let screen = boot(word, 0x5a, 16384).console_text();
+        assert!(screen.contains("hullkit: root: 2 images on /dev/vda"), "{screen}");
+    }
+    for (word, uuid, size, want) in [
+        ("LABEL=hullkit-root", 0x11, 16384, "/dev/vda holds the root of another build: its UUID is 11111111-"),
+        ("/dev/vda", 0x5a, 12288, "the root on /dev/vda is cut off: it has 16384 bytes, and there are 12288"),
+        ("/dev/vdb", 0x5a, 16384, "no disk holds the root, /dev/vdb (looked for 0 s)"),
+        ("PARTLABEL=x", 0x5a, 16384, "no disk holds the root, PARTLABEL=x"),
+    ] {
+        let screen = boot(word, uuid, size).console_text();
+        assert!(screen.contains(want), "{screen}");
+    }
+}
+
+#[test]
+fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
+    for (offset, size) in [(12288, 8192), (u64::MAX - 4095, 4096), (4096, u64::MAX)] {
+        let contract = with_root("").replace(r#""offset":4096,"size":8192"#, &format!(r#""offset":{offset},"size":{size}"#));
+        let recorder =
+            boot(contract, |recorder| recorder.disks = vec![("/dev/vda".to_owned(), second(0), Ok(erofs(0x5a, 20000)))]);
+        assert!(!recorder.transcript.iter().any(|line| line.starts_with("attach")), "{:?}", recorder.transcript);
+        assert!(recorder.console_text().contains("`/images/web/rootfs` does not lie in the root"));
+    }
+}
+
+#[test]
+fn too_small_a_machine_is_told_so() {
+    let recorder = boot(r#"{"version":3,"memory":100663297}"#.to_owned(), |_| {});
+    let screen = recorder.console_text();
+    assert!(screen.contains("error:     this host needs 97 MiB of memory, and the machine has 96 MiB"), "{screen}");
+}
+
+#[test]
+fn an_initrd_that_was_cut_off_is_told_apart() {
+    let recorder = boot(String::new(), |recorder| recorder.cut_off = true);
+    let screen = recorder.console_text();
+    assert!(screen.contains("the initrd was not unpacked to its end"), "{screen}");
 }

@@ -4,7 +4,8 @@
 pub mod console;
 pub mod contract;
 pub mod drivers;
+pub mod memory;
 pub mod modules;
 pub mod mounts;
 pub mod name;
-pub mod root;
+pub mod ramfs;

@@ -30,6 +30,9 @@ const FIRST: &str = "virtio:d00000004";
 /// `MODULE_INIT_COMPRESSED_FILE` of `finit_module(2)`, since Linux 5.17: the kernel decompresses.
 const COMPRESSED_FILE: i32 = 4;
 
+/// Why a module was not loaded that the index does not have.
+pub const ABSENT: &str = "not in this image";
+
 /// Why the index cannot be used; the host then runs with what is built in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,7 +62,9 @@ pub enum ModulesError {
 pub struct Report {
     /// Names of those that were loaded.
     pub loaded: Vec<String>,
-    /// Names of those that were not, and the reason.
+    /// Names that nothing in the index has; what to say of them is [`ABSENT`].
+    pub absent: Vec<String>,
+    /// Names of those that were not loaded, and the reason.
     pub failed: Vec<(String, String)>,
 }
 
@@ -97,43 +102,32 @@ pub struct Kernel {
     uevents: Option<Uevents>,
 }
 
-/// Load what the contract lists and what the devices ask for.
-///
-/// In: `index_path`, [`contract::MODULES_PATH`](crate::contract::MODULES_PATH) save in tests; `wanted`, names with `-`
-/// or `_`. Out: the loader, which takes later devices, and what was done; `None` if the image has no index.
-///
-/// # Errors
-///
-/// [`ModulesError`]: the index is damaged. A module that does not load is in the report instead.
-pub fn load_all(index_path: &Path, wanted: &[String]) -> Result<Option<(Loader, Report)>, ModulesError> {
-    let Some(mut loader) = Loader::open(index_path)? else { return Ok(None) };
-    let mut report = Report::default();
-    for name in wanted {
-        loader.load_named(name, &mut report);
-    }
-    loader.load_for_devices(Path::new("/sys/devices"), &mut report);
-    Ok(Some((loader, report)))
-}
-
 impl Loader {
     /// Read the index; `None` if there is none.
+    ///
+    /// In: `path`, [`contract::MODULES_PATH`](crate::contract::MODULES_PATH) save in tests.
     ///
     /// # Errors
     ///
     /// [`ModulesError`]: it is there, but damaged.
     pub fn open(path: &Path) -> Result<Option<Self>, ModulesError> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(ModulesError::Read { path: path.to_owned(), cause }),
-        };
-        let index = serde_json::from_slice(&text);
-        let index = index.map_err(|cause| ModulesError::Parse { path: path.to_owned(), cause })?;
+        let Some(index) = read(path)? else { return Ok(None) };
         // Without it modules get no parameters, which is what a command line that cannot be read asks for.
         let cmdline = fs::read_to_string("/proc/cmdline").unwrap_or_default();
         // Before the first look at the devices, so that none is missed in between.
         let uevents = Uevents::listen().ok();
         Ok(Some(Self::new(index, Kernel { cmdline, plain_only: false, uevents })))
+    }
+
+    /// Go on with another index; tells whether there is one. What the kernel has told of devices meanwhile is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ModulesError`]: it is there, but damaged; the old one stays.
+    pub fn reopen(&mut self, path: &Path) -> Result<bool, ModulesError> {
+        let Some(index) = read(path)? else { return Ok(false) };
+        self.replace(index);
+        Ok(true)
     }
 
     /// What to wait on for later devices; [`Loader::load_for_new_devices`] takes what has come. `None` if the kernel tells nothing.
@@ -148,6 +142,22 @@ impl<K: Insert> Loader<K> {
         Self { index, kernel, tried: BTreeSet::new(), seen: BTreeSet::new() }
     }
 
+    /// Take another index, in which every device may have another driver.
+    fn replace(&mut self, index: ModuleIndex) {
+        self.index = index;
+        self.tried.clear();
+        self.seen.clear();
+    }
+
+    /// Load what the contract lists and what the devices ask for. In: `wanted`, names with `-` or `_`. A module that does not
+    /// load is in the report.
+    pub fn load_all(&mut self, wanted: &[String], report: &mut Report) {
+        for name in wanted {
+            self.load_named(name, report);
+        }
+        self.load_for_devices(Path::new("/sys/devices"), report);
+    }
+
     /// Load a module by name, or by an alias if no module has that name.
     pub fn load_named(&mut self, name: &str, report: &mut Report) {
         let name = modalias::normalise(name);
@@ -160,7 +170,7 @@ impl<K: Insert> Loader<K> {
             None => self.drivers(&name),
         };
         if found.is_empty() {
-            report.failed.push((name, "not in this image".to_owned()));
+            report.absent.push(name);
         }
         for at in found {
             self.load(at, report);
@@ -255,6 +265,17 @@ impl Insert for Kernel {
     fn news(&mut self) -> Option<BTreeSet<String>> {
         self.uevents.as_ref()?.drain()
     }
+}
+
+/// Read an index; `None` if there is none.
+fn read(path: &Path) -> Result<Option<ModuleIndex>, ModulesError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(ModulesError::Read { path: path.to_owned(), cause }),
+    };
+    let index = serde_json::from_slice(&text);
+    index.map(Some).map_err(|cause| ModulesError::Parse { path: path.to_owned(), cause })
 }
 
 /// Parameters of a module: `NAME.KEY=VALUE` of the kernel command line becomes `KEY=VALUE`. The kernel itself does this only

@@ -14,7 +14,7 @@ const OVER: &str = "/hullkit";
 ///
 /// # Errors
 ///
-/// [`BootError::Root`].
+/// [`BootError::Ramfs`].
 pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
-    host.sys.move_root(OVER).map_err(BootError::Root)
+    host.sys.move_root(OVER).map_err(BootError::Ramfs)
 }
