@@ -65,7 +65,7 @@ pub enum Bus {
     Usb,
     /// A disk behind a virtio SCSI adapter.
     Scsi,
-    /// A CD: SATA on a PC, virtio SCSI elsewhere.
+    /// A CD behind a virtio SCSI adapter: kernels that are made for clouds know no other.
     Cdrom,
 }
 

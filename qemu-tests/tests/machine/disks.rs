@@ -38,8 +38,9 @@ pub(crate) fn keeps(folder: &Path) {
 
 pub(crate) fn network(folder: &Path) {
     let disk = guest::write_disk(folder, "fetched\n", Then::Sleep);
-    let file = disk.file_name().expect("it has a name").to_string_lossy().into_owned();
-    let machine = machine(Boot::Network { folder: folder.to_owned(), file });
+    let sector = fs::read(disk).expect("the disk")[..512].to_vec();
+    fs::write(folder.join("boot"), sector).expect("a writable folder");
+    let machine = machine(Boot::Network { folder: folder.to_owned(), file: "boot".to_owned() });
     let vm = start_with(&machine, Vec::new()).expect("a machine");
     see(&vm, "fetched");
 }

@@ -47,11 +47,11 @@ Exit codes:
 Examples:
   hullkit run web.yml --publish 8080:80        build what is missing, boot, http://127.0.0.1:8080
   hullkit run web --arch arm64 --mem 512       boot web-kernel, web-initrd.img, web-cmdline
-  hullkit run web.raw                          boot a disk as a virtio disk, by BIOS (arm64: UEFI)
-  hullkit run web.qcow2 --uefi --bus nvme      the same by UEFI, from an NVMe disk
-  hullkit run web.iso --bus usb                an ISO as a USB stick; without --bus it is a CD
-  hullkit run web.efi                          a unified kernel image, by UEFI
-  hullkit run web.raw --disk data.raw --persist  with a second disk; both keep what is written to them
+  hullkit run web.raw                          boot a virtio disk, by BIOS (arm64: by UEFI)
+  hullkit run web.qcow2 --uefi --bus nvme      boot an NVMe disk, by UEFI
+  hullkit run web.iso --bus usb                boot an ISO as a USB stick; without --bus it is a CD
+  hullkit run web.efi                          boot a unified kernel image, by UEFI
+  hullkit run web.raw --disk data --persist    add a disk; both keep what is written to them
   hullkit run web --timeout 60 --serial log    for scripts: give up after a minute, keep the console
   hullkit run web -- -device usb-ehci          anything else that QEMU can do";
 

@@ -5,7 +5,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use super::Argv;
-use crate::platform::Arch;
 use crate::vm::{Boot, Bus, Drive, Flash, Machine, Writes};
 
 /// Something that drives are plugged into, made once if any drive needs it.
@@ -15,18 +14,11 @@ struct Controller {
 }
 
 /// The controllers that no board has of itself, or not every board.
-fn controllers(arch: Arch) -> [Controller; 3] {
-    // A CD needs a bus that carries a CD's commands: a PC's firmware and kernels know SATA, arm64's know SCSI.
-    let (scsi, ahci): (&[Bus], &[Bus]) = match arch {
-        Arch::Amd64 => (&[Bus::Scsi], &[Bus::Ahci, Bus::Cdrom]),
-        Arch::Arm64 => (&[Bus::Scsi, Bus::Cdrom], &[Bus::Ahci]),
-    };
-    [
-        Controller { device: "virtio-scsi-pci,id=scsi0", buses: scsi },
-        Controller { device: "ich9-ahci,id=ahci0", buses: ahci },
-        Controller { device: "qemu-xhci,id=usb0", buses: &[Bus::Usb] },
-    ]
-}
+const CONTROLLERS: [Controller; 3] = [
+    Controller { device: "virtio-scsi-pci,id=scsi0", buses: &[Bus::Scsi, Bus::Cdrom] },
+    Controller { device: "ich9-ahci,id=ahci0", buses: &[Bus::Ahci] },
+    Controller { device: "qemu-xhci,id=usb0", buses: &[Bus::Usb] },
+];
 
 /// Append the firmware's flash: its program, and a copy of its variables that is gone with the machine.
 pub(super) fn flash(argv: &mut Argv, flash: &Flash) {
@@ -38,7 +30,7 @@ pub(super) fn flash(argv: &mut Argv, flash: &Flash) {
 
 /// Append the machine's drives, in their order.
 pub(super) fn drives(argv: &mut Argv, machine: &Machine) {
-    for controller in controllers(machine.arch) {
+    for controller in CONTROLLERS {
         if machine.drives.iter().any(|drive| controller.buses.contains(&drive.bus)) {
             argv.option("-device", controller.device);
         }
@@ -46,7 +38,7 @@ pub(super) fn drives(argv: &mut Argv, machine: &Machine) {
     let mut ports = Ports::default();
     for (number, drive) in machine.drives.iter().enumerate() {
         argv.option("-drive", medium(number, drive));
-        let mut device = format!("{},drive=disk{number}", ports.next(machine.arch, drive.bus, number));
+        let mut device = format!("{},drive=disk{number}", ports.next(drive.bus, number));
         // Without drives to boot from, the numbers are taken by what QEMU itself adds to hand a kernel over.
         if machine.boot == Boot::Drives {
             device.push_str(&format!(",bootindex={number}"));
@@ -93,20 +85,19 @@ struct Ports {
 
 impl Ports {
     /// Name the device that a drive is, and where it is plugged in.
-    fn next(&mut self, arch: Arch, bus: Bus, number: usize) -> String {
+    fn next(&mut self, bus: Bus, number: usize) -> String {
         let next = |count: &mut usize| {
             *count += 1;
             *count - 1
         };
-        match (bus, arch) {
-            (Bus::Virtio, _) => "virtio-blk-pci".to_owned(),
-            (Bus::Nvme, _) => format!("nvme,serial=disk{number}"),
-            (Bus::Usb, _) => "usb-storage,bus=usb0.0".to_owned(),
-            (Bus::Scsi, _) => "scsi-hd,bus=scsi0.0".to_owned(),
-            (Bus::Ahci, _) => format!("ide-hd,bus=ahci0.{}", next(&mut self.ahci)),
-            (Bus::Cdrom, Arch::Amd64) => format!("ide-cd,bus=ahci0.{}", next(&mut self.ahci)),
-            (Bus::Cdrom, Arch::Arm64) => "scsi-cd,bus=scsi0.0".to_owned(),
-            (Bus::Ide, _) => {
+        match bus {
+            Bus::Virtio => "virtio-blk-pci".to_owned(),
+            Bus::Nvme => format!("nvme,serial=disk{number}"),
+            Bus::Usb => "usb-storage,bus=usb0.0".to_owned(),
+            Bus::Scsi => "scsi-hd,bus=scsi0.0".to_owned(),
+            Bus::Ahci => format!("ide-hd,bus=ahci0.{}", next(&mut self.ahci)),
+            Bus::Cdrom => "scsi-cd,bus=scsi0.0".to_owned(),
+            Bus::Ide => {
                 let port = next(&mut self.ide);
                 format!("ide-hd,bus=ide.{},unit={}", port / 2, port % 2)
             }

@@ -114,7 +114,7 @@ fn every_bus_of_a_pc_has_its_device() {
 -drive if=none,id=disk5,driver=vdi,snapshot=on,file.driver=file,file.filename=f.vdi
 -device scsi-hd,bus=scsi0.0,drive=disk5,bootindex=5
 -drive if=none,id=disk6,driver=raw,media=cdrom,readonly=on,file.driver=file,file.filename=g.iso
--device ide-cd,bus=ahci0.1,drive=disk6,bootindex=6";
+-device scsi-cd,bus=scsi0.0,drive=disk6,bootindex=6";
     assert_eq!(storage(&disks(Arch::Amd64, &all)), want);
 }
 
@@ -129,7 +129,7 @@ fn ide_disks_are_on_the_older_pc() {
 }
 
 #[test]
-fn arm64_boots_a_cd_over_scsi_with_uefi() {
+fn arm64_boots_by_uefi() {
     let machine = Machine { firmware: uefi(), ..disks(Arch::Arm64, &[("a.iso", DiskLayout::Raw, Bus::Cdrom)]) };
     let want = "\
 -device virtio-keyboard-pci
