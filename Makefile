@@ -85,7 +85,7 @@ deps-demo:
 	$(call need,$(QEMU_$(ARCH)))
 
 deps-test: deps-build
-	$(call need,$(QEMU_amd64) $(QEMU_arm64) ipxe-qemu $(JUDGES))
+	$(call need,$(QEMU_amd64) $(QEMU_arm64) ipxe-qemu ovmf qemu-efi-aarch64 $(JUDGES))
 
 demo: deps-demo ## boot a web server from Debian packages, fetch its page, power off (ARCH=arm64 for the other)
 	@$(MAKE) --no-print-directory build ARCHES=$(ARCH)

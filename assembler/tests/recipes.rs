@@ -14,7 +14,7 @@ use hullkit::package::{Builder, Image, Options, recipe};
 use hullkit::platform::Arch;
 use hullkit::store::Store;
 
-const RECIPES: [&str; 4] = ["busybox", "kernel", "nginx", "redis"];
+const RECIPES: [&str; 5] = ["busybox", "kernel", "kernel-metal", "nginx", "redis"];
 
 /// Tell whether the host has what these tests need; missing is an error only in CI.
 fn is_debian() -> bool {
@@ -188,7 +188,7 @@ fn every_recipe_builds_for_both_architectures_with_all_that_it_loads() {
         assert_eq!(image.arches.keys().copied().collect::<Vec<_>>(), Arch::ALL);
         for (arch, built) in &image.arches {
             let files = files(&store, &built.layers[0]);
-            if name == "kernel" {
+            if name.starts_with("kernel") {
                 assert_kernel(*arch, &files);
             } else {
                 assert_complete(name, *arch, &files);

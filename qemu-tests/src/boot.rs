@@ -1,35 +1,37 @@
-//! A case that is a boot: build, start, watch, ask, act, and look at the end.
+//! A case that is a boot: start, watch, ask, act, and look at the end.
 
 use std::env;
 use std::fs::{self, File};
-use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail, ensure};
 
+use crate::build::Build;
 use crate::case::{Action, Case, Ends};
-use crate::place::{self, Place};
+use crate::cell::{self, Cell, KERNEL};
+use crate::place::Place;
 use crate::probe;
 use hullkit::platform::Arch;
-use hullkit::vm::{Accelerator, Launcher, Machine, Outcome, Protocol, Publish, Tools, Vm, find_qemu, with_console};
+use hullkit::vm::{
+    Accelerator, Boot, Bus, DiskLayout, Drive, Firmware, Image, Launcher, Machine, Outcome, Protocol, Publish, Tools,
+    Vm, Writes, find_qemu, find_uefi, with_console,
+};
 
 /// Lines of the console shown when a case fails.
 const SHOWN: usize = 60;
 
-/// Build the case's manifest, boot it, and check all that it says.
+/// Boot what is built of the case's manifest, and check all that it says.
 ///
-/// The whole console is kept in `work/console.log`.
+/// The whole console is kept in `console.log`, in a folder named after the test.
 ///
 /// # Errors
 ///
 /// What did not happen, with the end of the console.
-pub fn check(case: &Case, arch: Arch, place: &Place, work: &Path) -> anyhow::Result<()> {
-    let out = work.join("out");
-    place::empty(&out)?;
-    let more = if case.replace_init { &["--replace-init"][..] } else { &[] };
-    let name = place.build(&case.folder.join("host.yml"), arch, &out, more)?;
-    let machine = machine(case, arch, &name)?;
+pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::Result<()> {
+    let machine = machine(case, cell, build.name(case, place)?)?;
+    let work = place.folder(&format!("{}-{cell}", case.name()));
+    fs::create_dir_all(&work).with_context(|| format!("could not make the folder `{}`", work.display()))?;
     let log = work.join("console.log");
     let vm = start(&machine, &log)?;
     let watched = watch(case, &vm).and_then(|()| silence(case, &log));
@@ -39,29 +41,54 @@ pub fn check(case: &Case, arch: Arch, place: &Place, work: &Path) -> anyhow::Res
     })
 }
 
-/// Describe the machine that boots the files of a NAME.
-///
-/// # Errors
-///
-/// There is no command line, or the case's memory is none.
-pub fn machine(case: &Case, arch: Arch, name: &Path) -> anyhow::Result<Machine> {
+/// Describe the machine that boots a case's files.
+fn machine(case: &Case, cell: &Cell, name: &Path) -> anyhow::Result<Machine> {
+    let ports: Vec<u16> = case.http.iter().map(|http| http.port).chain(case.tcp.iter().map(|tcp| tcp.port)).collect();
+    let (boot, drives) = match cell.format.as_str() {
+        KERNEL => (kernel(case, cell.arch, name)?, Vec::new()),
+        _ => image(&cell.file(name)?, cell.bus)?,
+    };
+    // A card costs firmware time, so a disk has one only if it is asked something over it.
+    let has_card = cell.format == KERNEL || !ports.is_empty();
+    let publish = |guest| Publish { host: 0, guest, protocol: Protocol::Tcp };
+    Ok(Machine {
+        firmware: match cell.firmware {
+            cell::Firmware::Bios => Firmware::Board,
+            cell::Firmware::Uefi => Firmware::Uefi(find_uefi(cell.arch)?),
+        },
+        drives,
+        network: has_card.then(|| ports.into_iter().map(publish).collect()),
+        extra: case.qemu.iter().map(Into::into).collect(),
+        ..Machine::new(cell.arch, case.mem.parse()?, boot)
+    })
+}
+
+fn kernel(case: &Case, arch: Arch, name: &Path) -> anyhow::Result<Boot> {
     let file = |suffix: &str| {
         let mut path = name.as_os_str().to_owned();
         path.push(suffix);
         std::path::PathBuf::from(path)
     };
     let cmdline = fs::read_to_string(file("-cmdline")).context("the build left no command line")?;
-    let ports = case.http.iter().map(|http| http.port).chain(case.tcp.iter().map(|tcp| tcp.port));
-    Ok(Machine {
-        arch,
-        memory: case.mem.parse()?,
-        cpus: NonZeroU16::MIN,
+    Ok(Boot::Kernel {
         kernel: file("-kernel"),
         initrd: Some(file("-initrd.img")),
         cmdline: with_console(arch, format!("{} {}", case.cmdline, cmdline.trim()).trim()),
-        publish: ports.map(|guest| Publish { host: 0, guest, protocol: Protocol::Tcp }).collect(),
-        extra: case.qemu.iter().map(Into::into).collect(),
     })
+}
+
+fn image(file: &Path, bus: Option<Bus>) -> anyhow::Result<(Boot, Vec<Drive>)> {
+    let layout = match Image::of_file(file)? {
+        Some(Image::Program) => {
+            let boot = Boot::Kernel { kernel: file.to_owned(), initrd: None, cmdline: String::new() };
+            return Ok((boot, Vec::new()));
+        }
+        Some(Image::Disk(layout)) => layout,
+        Some(Image::Iso) => DiskLayout::Raw,
+        None => bail!("`{}` is no image", file.display()),
+    };
+    let bus = bus.with_context(|| format!("`{}` is put on no bus", file.display()))?;
+    Ok((Boot::Drives, vec![Drive { path: file.to_owned(), layout, bus, writes: Writes::Discarded }]))
 }
 
 /// Start a machine under emulation, its console kept in a file.

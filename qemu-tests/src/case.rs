@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
+use crate::cell::Cell;
 use hullkit::platform::Arch;
 use hullkit::vm::Outcome;
 
@@ -16,9 +17,13 @@ use hullkit::vm::Outcome;
 pub struct Case {
     /// What is shown to work, in a sentence.
     pub about: String,
-    /// Architectures it runs on.
+    /// Architectures it runs on, if `boot` does not say.
     #[serde(default = "every_arch")]
     pub arch: Vec<Arch>,
+    /// What is booted: the same host in several formats, by several firmwares, from several buses. By default the kernel
+    /// and the initrd are handed to a machine of each architecture.
+    #[serde(default)]
+    pub boot: Vec<Cell>,
     /// More arguments for QEMU, the same for every architecture.
     #[serde(default)]
     pub qemu: Vec<String>,
@@ -210,6 +215,16 @@ impl Case {
     pub fn name(&self) -> String {
         let folder = self.folder.file_name().unwrap_or_default().to_string_lossy();
         format!("vm_{}", folder.replace('-', "_"))
+    }
+
+    /// Say what is booted, once each.
+    #[must_use]
+    pub fn boots(&self) -> Vec<Cell> {
+        if self.boot.is_empty() {
+            self.arch.iter().map(|arch| Cell::kernel(*arch)).collect()
+        } else {
+            self.boot.clone()
+        }
     }
 
     /// Tell how long the boot may take.

@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, ensure};
 
 use crate::case::{Case, Command, Verb};
+use crate::cell::KERNEL;
 use crate::place::{self, Place};
 use hullkit::platform::Arch;
 
@@ -15,12 +15,14 @@ use hullkit::platform::Arch;
 /// # Errors
 ///
 /// What was different.
-pub fn check(case: &Case, command: &Command, arch: Arch, place: &Place, work: &Path) -> anyhow::Result<()> {
+pub fn check(case: &Case, command: &Command, arch: Arch, place: &Place) -> anyhow::Result<()> {
+    let work = place.folder(&format!("{}-{arch}", case.name()));
+    place::empty(&work)?;
     let out = work.join("out");
     place::empty(&out)?;
     let manifest = case.folder.join("host.yml");
     let mut args = match command.verb {
-        Verb::Build => place::build_args(&manifest, arch, &out),
+        Verb::Build => place::build_args(&manifest, KERNEL, arch, &out),
         Verb::Plan => vec!["plan".into(), manifest.into(), "--arch".into(), arch.name().into()],
         Verb::Run => {
             let words = ["--arch", arch.name(), "--accel", "tcg", "--mem", &case.mem];

@@ -8,7 +8,6 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, bail};
 
-use crate::case::Case;
 use hullkit::platform::Arch;
 
 /// Where things are.
@@ -42,15 +41,10 @@ impl Place {
         })
     }
 
-    /// Make an empty folder for what a case leaves behind.
-    ///
-    /// # Errors
-    ///
-    /// What the system said.
-    pub fn work(&self, case: &Case, arch: Arch) -> anyhow::Result<PathBuf> {
-        let folder = self.target.join("qemu-tests").join(format!("{}-{arch}", case.name()));
-        empty(&folder)?;
-        Ok(folder)
+    /// Name the folder for what a test leaves behind.
+    #[must_use]
+    pub fn folder(&self, test: &str) -> PathBuf {
+        self.target.join("qemu-tests").join(test)
     }
 
     /// Run `hullkit` in a folder to its end, with the store of the tests.
@@ -64,16 +58,23 @@ impl Place {
         command.output().with_context(|| format!("could not run `{}`; `cargo build` makes it", self.hullkit.display()))
     }
 
-    /// Build a manifest into kernel, initrd and command line. In: `more`, further words of the command line.
+    /// Build a manifest. In: `formats`, parted by commas; `more`, further words of the command line.
     ///
-    /// Out: the path to which `-kernel`, `-initrd.img` and `-cmdline` are appended.
+    /// Out: the first part of the files' names, to which `-kernel` or `.raw` is appended.
     ///
     /// # Errors
     ///
     /// The build failed; the error has what it printed.
-    pub fn build(&self, manifest: &Path, arch: Arch, into: &Path, more: &[&str]) -> anyhow::Result<PathBuf> {
+    pub fn build(
+        &self,
+        manifest: &Path,
+        formats: &str,
+        arch: Arch,
+        into: &Path,
+        more: &[&str],
+    ) -> anyhow::Result<PathBuf> {
         let more = more.iter().map(OsString::from);
-        let output = self.hullkit(into, build_args(manifest, arch, into).into_iter().chain(more))?;
+        let output = self.hullkit(into, build_args(manifest, formats, arch, into).into_iter().chain(more))?;
         if !output.status.success() {
             bail!("`hullkit build` ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
         }
@@ -83,8 +84,8 @@ impl Place {
 
 /// Say how a manifest is built.
 #[must_use]
-pub fn build_args(manifest: &Path, arch: Arch, into: &Path) -> Vec<OsString> {
-    let words = ["--format", "kernel+initrd", "--arch", arch.name(), "--dir"];
+pub fn build_args(manifest: &Path, formats: &str, arch: Arch, into: &Path) -> Vec<OsString> {
+    let words = ["--format", formats, "--arch", arch.name(), "--dir"];
     let mut args = vec![OsString::from("build"), manifest.into()];
     args.extend(words.map(OsString::from));
     args.push(into.into());

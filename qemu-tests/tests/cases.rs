@@ -1,14 +1,19 @@
-//! One test for each folder of `cases/` and each architecture it runs on: `vm_010_initrd_reaches_init::amd64`.
+//! One test for each folder of `cases/` and each architecture it runs on, as `vm_010_initrd_reaches_init::amd64`, or each
+//! boot that it lists, as `vm_200_every_format_boots::amd64-bios-raw-nvme`.
 //!
 //! `cargo test -p qemu-tests --test cases -- 050` runs those whose name contains `050`.
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use hullkit::platform::Arch;
 use hullkit::vm::launch;
+use qemu_tests::build::Build;
 use qemu_tests::case::Case;
+use qemu_tests::cell::Cell;
 use qemu_tests::checker;
 use qemu_tests::place::Place;
 
@@ -33,16 +38,21 @@ fn trials() -> anyhow::Result<Vec<Trial>> {
     let place = Place::find()?;
     checker::publish(&place)?;
     let cases = Case::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cases"))?;
-    let trial = |case: &Case, arch| {
-        let (case, place) = (case.clone(), place.clone());
-        let run = move || qemu_tests::run(&case, arch, &place).map_err(|error| Failed::from(format!("{error:#}")));
-        (arch, run)
+    Ok(cases.iter().flat_map(|case| case_trials(case, &place)).collect())
+}
+
+/// One test for each boot of a case; those of one architecture share what is built.
+fn case_trials(case: &Case, place: &Place) -> Vec<Trial> {
+    let builds = Arch::ALL.map(|arch| (arch, Arc::new(Build::new(case, arch))));
+    let trial = |cell: Cell| {
+        let build = builds.iter().find(|(arch, _)| *arch == cell.arch).map(|(_, build)| Arc::clone(build));
+        let (name, case, place) = (format!("{}::{cell}", case.name()), case.clone(), place.clone());
+        Trial::test(name, move || {
+            let build = build.ok_or("there is nothing to build for this architecture")?;
+            qemu_tests::run(&case, &cell, &build, &place).map_err(|error| Failed::from(format!("{error:#}")))
+        })
     };
-    let trials = cases.iter().flat_map(|case| {
-        let runs = case.arch.iter().map(move |arch| trial(case, *arch));
-        runs.map(|(arch, run)| Trial::test(format!("{}::{arch}", case.name()), run))
-    });
-    Ok(trials.collect())
+    case.boots().into_iter().map(trial).collect()
 }
 
 #[expect(clippy::print_stderr, reason = "the test program's own voice")]

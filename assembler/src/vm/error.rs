@@ -30,6 +30,12 @@ pub enum VmError {
         /// What was written.
         text: String,
     },
+    /// A bus that disks are not on.
+    #[error("`{text}` is not a bus for a disk; known are virtio, ide, ahci, nvme, usb, scsi and cdrom")]
+    Bus {
+        /// What was written.
+        text: String,
+    },
     /// QEMU is not installed.
     #[error("`{program}` is not installed; Debian's package is `{package}`")]
     NoQemu {
@@ -37,6 +43,28 @@ pub enum VmError {
         program: &'static str,
         /// The Debian package that has it.
         package: &'static str,
+    },
+    /// UEFI firmware is not installed.
+    #[error("UEFI firmware for {arch} is not installed; Debian's package is `{package}`")]
+    NoFirmware {
+        /// What the machine is.
+        arch: Arch,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// The machine has no firmware that could find what to boot.
+    #[error("{arch} has no BIOS: its disks and networks are booted by UEFI")]
+    NoBios {
+        /// What the machine is.
+        arch: Arch,
+    },
+    /// The machine has no such bus.
+    #[error("{arch} has no IDE bus; take another for `{path}`")]
+    NoIde {
+        /// What the machine is.
+        arch: Arch,
+        /// The drive's file.
+        path: PathBuf,
     },
     /// KVM was asked for and cannot be had.
     #[error("KVM cannot be used: {why}")]

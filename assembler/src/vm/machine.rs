@@ -6,10 +6,10 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Publish, VmError};
+use super::{Drive, Firmware, Publish, VmError};
 use crate::platform::Arch;
 
-/// A virtual machine that boots a kernel directly.
+/// A virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// Processor architecture of the guest.
@@ -18,16 +18,56 @@ pub struct Machine {
     pub memory: Memory,
     /// Its processors.
     pub cpus: NonZeroU16,
-    /// The kernel, as its distribution ships it.
-    pub kernel: PathBuf,
-    /// The initial RAM file system, if the kernel needs one.
-    pub initrd: Option<PathBuf>,
-    /// The kernel's command line, final (see [`with_console`](super::with_console)).
-    pub cmdline: String,
-    /// Ports of 127.0.0.1 that lead into the guest.
-    pub publish: Vec<Publish>,
+    /// What starts it.
+    pub firmware: Firmware,
+    /// What that starts in turn.
+    pub boot: Boot,
+    /// Its disks and CDs.
+    pub drives: Vec<Drive>,
+    /// Its network card, with the ports of 127.0.0.1 that lead to it; none: it has no card.
+    pub network: Option<Vec<Publish>>,
     /// Arguments appended to QEMU's, unchecked.
     pub extra: Vec<OsString>,
+}
+
+impl Machine {
+    /// Describe a machine of one processor, without firmware of its own, drives or a network card.
+    #[must_use]
+    pub fn new(arch: Arch, memory: Memory, boot: Boot) -> Self {
+        Self {
+            arch,
+            memory,
+            cpus: NonZeroU16::MIN,
+            firmware: Firmware::Board,
+            boot,
+            drives: Vec::new(),
+            network: None,
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// What a machine boots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Boot {
+    /// A kernel that QEMU hands to the machine, as the firmware's boot loader would.
+    Kernel {
+        /// The kernel, as its distribution ships it; under UEFI any of its programs, as a unified kernel image.
+        kernel: PathBuf,
+        /// The initial RAM file system, if the kernel needs one.
+        initrd: Option<PathBuf>,
+        /// The kernel's command line, final (see [`with_console`](super::with_console)); may be empty.
+        cmdline: String,
+    },
+    /// What the machine's drives hold, the first that boots.
+    Drives,
+    /// What the firmware fetches over the network card by TFTP.
+    Network {
+        /// The folder that the machine sees as a TFTP server's.
+        folder: PathBuf,
+        /// The file in it that is fetched first: an iPXE script, or a program of the firmware's.
+        file: String,
+    },
 }
 
 /// An amount of RAM, in whole MiB, between 1 MiB and 16 TiB.

@@ -8,16 +8,20 @@
 //! A [`Machine`] says what the guest sees, [`argv()`] turns it into QEMU's arguments without touching anything, and
 //! [`Vm::start`] runs them. The guest is held until both its serial port and QEMU's control socket (QMP) are in our
 //! hands, so no byte and no event of a boot is ever lost; both are socket pairs that QEMU inherits, so no file and no
-//! port leads to them. QEMU dies with the program that started it, even if that is killed (see [`launch`]).
+//! port leads to them. A drive's file is not written to unless that is asked for. QEMU dies with the program that started it, even if that is killed (see [`launch`]).
 //!
 //! Touches: processes, and loopback ports that are published. Does not: make images, print, or read the environment.
 
 mod accel;
 mod argv;
 mod attach;
+mod check;
 mod cmdline;
 mod console;
+mod drive;
 mod error;
+mod firmware;
+mod image;
 mod kernel;
 pub mod launch;
 mod machine;
@@ -34,9 +38,12 @@ pub use argv::{Accelerator, argv};
 pub use attach::{HELP, attach};
 pub use cmdline::with_console;
 pub use console::{Console, Line, Missed};
+pub use drive::{Bus, DiskLayout, Drive, Writes};
 pub use error::VmError;
+pub use firmware::{Firmware, Flash, find_uefi};
+pub use image::Image;
 pub use launch::Launcher;
-pub use machine::{Machine, Memory};
+pub use machine::{Boot, Machine, Memory};
 pub use outcome::{Cause, Outcome};
 pub use publish::{Protocol, Publish};
 pub use qemu::find_qemu;

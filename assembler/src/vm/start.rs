@@ -1,11 +1,10 @@
 //! A running machine: its process, its console, its control socket.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -14,9 +13,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::{Value, json};
 
+use super::check::check;
 use super::outcome::Evidence;
 use super::qmp::Qmp;
-use super::{Accelerator, Cause, Console, Launcher, Machine, Outcome, Publish, VmError, argv, kernel};
+use super::{Accelerator, Cause, Console, Launcher, Machine, Outcome, Publish, VmError, argv};
 use crate::platform::Arch;
 
 /// How long QEMU may take to end in good order before it is killed.
@@ -93,8 +93,9 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// [`VmError::Port`]: a published port is taken; [`VmError::Read`]: the kernel or the initrd cannot be read;
+    /// [`VmError::Port`]: a published port is taken; [`VmError::Read`]: a file to boot from or a drive's cannot be read;
     /// [`VmError::ForeignKernel`]: the kernel is for another architecture;
+    /// [`VmError::NoBios`], [`VmError::NoIde`]: there is no such machine;
     /// [`VmError::Spawn`]: QEMU could not be started; [`VmError::Refused`]: QEMU ended by itself, with its words;
     /// [`VmError::Control`], [`VmError::Silent`], [`VmError::Command`]: QEMU could not be spoken to.
     pub fn start(machine: &Machine, tools: &Tools, sinks: Vec<Sink>) -> Result<Self, VmError> {
@@ -109,7 +110,10 @@ impl Vm {
         let connected = Qmp::connect(control, events_to(&shared), reader_end(&shared))
             .and_then(|qmp| read_console(&shared, serial.try_clone()?, sinks).map(|()| qmp));
         match connected {
-            Ok(qmp) => Self { shared, qmp, serial, arch: machine.arch, ports: machine.publish.clone() }.begin(),
+            Ok(qmp) => {
+                Self { shared, qmp, serial, arch: machine.arch, ports: machine.network.clone().unwrap_or_default() }
+                    .begin()
+            }
             Err(cause) => {
                 stopper.stop(Cause::Killed);
                 Err(VmError::Control { cause })
@@ -314,23 +318,6 @@ impl Shared {
             stderr: String::from_utf8_lossy(&ending.stderr).into_owned(),
         })
     }
-}
-
-/// Look at all that QEMU would only complain about less clearly.
-fn check(machine: &Machine) -> Result<(), VmError> {
-    let head = head_of_file(&machine.kernel)?;
-    if let Some(found) = kernel::arch_of(&head).filter(|found| *found != machine.arch) {
-        return Err(VmError::ForeignKernel { path: machine.kernel.clone(), found, wanted: machine.arch });
-    }
-    machine.initrd.as_deref().map(head_of_file).transpose()?;
-    machine.publish.iter().filter(|publish| publish.host != 0).try_for_each(Publish::check)
-}
-
-fn head_of_file(path: &Path) -> Result<Vec<u8>, VmError> {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(kernel::HEAD).read_to_end(&mut head));
-    read.map_err(|cause| VmError::Read { path: path.to_owned(), cause })?;
-    Ok(head)
 }
 
 /// Start the process on a thread that lives as long as the process does (see [`launch`](super::launch)).

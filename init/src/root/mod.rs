@@ -132,11 +132,15 @@ impl RootError {
             }
             Self::Short { .. } => "write the image to the disk again, all of it, or give the disk its full size",
             Self::Outside { .. } => "build the image again, with the `hullkit` this init came with",
-            Self::Attach { .. } => "add the module `loop` to the image (`modules.include`), or use a kernel that has it built in",
+            Self::Attach { .. } => {
+                "add the module `loop` to the image (`modules.include`), or use a kernel that has it built in"
+            }
             Self::Mount { cause, .. } if cause.raw_os_error() == Some(libc::ENODEV) => {
                 "add the module `erofs` to the image (`modules.include`), or use a kernel that has it built in"
             }
-            Self::Mount { .. } => "see what the kernel says of erofs above; if the disk is damaged, write the image to it again",
+            Self::Mount { .. } => {
+                "see what the kernel says of erofs above; if the disk is damaged, write the image to it again"
+            }
         }
     }
 

@@ -4,7 +4,6 @@
 
 use std::env;
 use std::fs;
-use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use hullkit::platform::Arch;
-use hullkit::vm::{Machine, Outcome, Protocol, Publish, launch, with_console};
+use hullkit::vm::{Boot, Machine, Outcome, Protocol, Publish, launch, with_console};
 use qemu_tests::case::Http;
 use qemu_tests::{boot, probe};
 
@@ -43,15 +42,14 @@ fn demo(name: &Path, arch: &str) -> anyhow::Result<()> {
     let arch: Arch = arch.parse()?;
     let file = |suffix: &str| PathBuf::from(format!("{}{suffix}", name.display()));
     let cmdline = fs::read_to_string(file("-cmdline")).context("there is nothing to boot; build it first")?;
-    let machine = Machine {
-        arch,
-        memory: "256M".parse()?,
-        cpus: NonZeroU16::MIN,
+    let boot = Boot::Kernel {
         kernel: file("-kernel"),
         initrd: Some(file("-initrd.img")),
         cmdline: with_console(arch, &cmdline),
-        publish: vec![Publish { host: 0, guest: 80, protocol: Protocol::Tcp }],
-        extra: Vec::new(),
+    };
+    let machine = Machine {
+        network: Some(vec![Publish { host: 0, guest: 80, protocol: Protocol::Tcp }]),
+        ..Machine::new(arch, "256M".parse()?, boot)
     };
     let console = file("-console.log");
     println!("booting {arch} under emulation, with {}; the console is in {}", machine.memory, console.display());

@@ -1,7 +1,8 @@
 //! Guests of a few dozen bytes, in place of a kernel: they boot in a moment and do one thing.
 //!
 //! QEMU takes a file without the signature of a modern kernel for one from before 1995: it loads the first 2560 bytes at
-//! 0x90000, points every data segment there, and jumps to 0x200 in real mode, on SeaBIOS.
+//! 0x90000, points every data segment there, and jumps to 0x200 in real mode, on SeaBIOS. A boot sector is put at
+//! 0x7c00.
 //!
 //! # Source
 //!
@@ -23,7 +24,21 @@ pub(crate) enum Then {
     Again,
     /// Send back every byte that the serial port receives.
     Echo,
+    /// Write the boot sector to the disk's sector [`WRITTEN`] and power off; only on a disk.
+    Write,
 }
+
+/// Where a PC's BIOS puts a boot sector, or what it fetched over the network.
+const BOOT_SECTOR: u16 = 0x7c00;
+
+/// Where the text lies in a boot sector: behind all code.
+const SECTOR_TEXT: u16 = 0x100;
+
+/// Bytes of a disk: some emulated adapters want one that has a geometry.
+const DISK: usize = 1 << 20;
+
+/// The sector of the disk that [`Then::Write`] writes its own boot sector to.
+pub(crate) const WRITTEN: usize = 1;
 
 /// Where the loader jumps to, from the beginning of the file.
 const ENTRY: usize = 0x200;
@@ -37,7 +52,7 @@ const TEXT: u16 = 0x300;
 /// Write a guest into a folder.
 pub(crate) fn write(folder: &Path, text: &str, then: Then) -> PathBuf {
     let mut image = vec![0; SIZE];
-    let code = code(then);
+    let code = code(TEXT, then);
     image[ENTRY..ENTRY + code.len()].copy_from_slice(&code);
     let at = usize::from(TEXT);
     image[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -46,8 +61,22 @@ pub(crate) fn write(folder: &Path, text: &str, then: Then) -> PathBuf {
     path
 }
 
-fn code(then: Then) -> Vec<u8> {
-    let [low, high] = TEXT.to_le_bytes();
+/// Write a disk into a folder whose boot sector is the guest.
+pub(crate) fn write_disk(folder: &Path, text: &str, then: Then) -> PathBuf {
+    let mut image = vec![0; DISK];
+    // xor ax, ax; mov ds, ax; mov es, ax
+    let code = [&[0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0], code(BOOT_SECTOR + SECTOR_TEXT, then).as_slice()].concat();
+    image[..code.len()].copy_from_slice(&code);
+    let at = usize::from(SECTOR_TEXT);
+    image[at..at + text.len()].copy_from_slice(text.as_bytes());
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let path = folder.join("guest.raw");
+    fs::write(&path, image).expect("a writable folder");
+    path
+}
+
+fn code(text: u16, then: Then) -> Vec<u8> {
+    let [low, high] = text.to_le_bytes();
     let mut code = vec![
         0xfc, // cld
         0xbe, low, high, // mov si, text
@@ -67,6 +96,12 @@ fn code(then: Then) -> Vec<u8> {
     code.extend_from_slice(match then {
         // mov dx, PM1a control; mov ax, sleep enable; out dx, ax
         Then::PowerOff => &[0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef],
+        // mov ax, write one; mov cx, cylinder 0 sector 2; mov dh, head 0; mov dl, first disk; mov bx, 0x7c00; int 0x13;
+        // then as above
+        Then::Write => &[
+            0xb8, 0x01, 0x03, 0xb9, 0x02, 0x00, 0xba, 0x80, 0x00, 0xbb, 0x00, 0x7c, 0xcd, 0x13, 0xba, 0x04, 0x06, 0xb8,
+            0x00, 0x20, 0xef,
+        ],
         // mov al, pulse reset; out 0x64, al
         Then::Reset => &[0xb0, 0xfe, 0xe6, 0x64],
         Then::Sleep => &[],

@@ -1,12 +1,12 @@
 //! The `vm` module against QEMU itself, with guests of a few dozen bytes in place of a kernel.
 
+mod disks;
 mod guest;
 
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
@@ -19,7 +19,9 @@ use tempfile::TempDir;
 
 use guest::Then;
 use hullkit::platform::Arch;
-use hullkit::vm::{Accelerator, Launcher, Machine, Outcome, Publish, Sink, Tools, Vm, VmError, find_qemu, launch};
+use hullkit::vm::{
+    Accelerator, Boot, Launcher, Machine, Outcome, Publish, Sink, Tools, Vm, VmError, find_qemu, launch,
+};
 
 /// How long anything here may take; a busy machine emulates slowly.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
     if args.get(1).is_some_and(|word| word == HOLD) {
         hold(Path::new(&args[2]));
     }
-    let trials: [(&str, Test); 12] = [
+    let trials: [(&str, Test); 15] = [
         ("a_guest_that_powers_off_is_told_and_no_byte_is_lost", powers_off),
         ("a_guest_that_resets_is_told", resets),
         ("a_kernel_panic_is_told_from_a_reset", panics),
@@ -48,6 +50,9 @@ fn main() -> ExitCode {
         ("ports_are_chosen_free_and_a_taken_one_is_named", ports),
         ("arguments_that_qemu_refuses_are_told_in_its_words", refused),
         ("a_kernel_that_is_not_there_is_named", no_kernel),
+        ("a_disk_boots_from_every_bus_of_a_pc", disks::boots),
+        ("what_is_written_to_a_disk_is_kept_only_if_asked_for", disks::keeps),
+        ("a_pc_boots_from_a_folder_over_the_network", disks::network),
         ("a_machine_outlives_the_thread_that_started_it", thread_ends),
         ("a_machine_dies_with_the_program_that_started_it", program_dies),
     ];
@@ -62,16 +67,8 @@ fn main() -> ExitCode {
 }
 
 fn machine(kernel: PathBuf) -> Machine {
-    Machine {
-        arch: Arch::Amd64,
-        memory: "16".parse().expect("an amount"),
-        cpus: NonZeroU16::MIN,
-        kernel,
-        initrd: None,
-        cmdline: String::new(),
-        publish: Vec::new(),
-        extra: Vec::new(),
-    }
+    let boot = Boot::Kernel { kernel, initrd: None, cmdline: String::new() };
+    Machine::new(Arch::Amd64, "16".parse().expect("an amount"), boot)
 }
 
 fn start_with(machine: &Machine, sinks: Vec<Sink>) -> Result<Vm, VmError> {
@@ -176,7 +173,7 @@ impl Write for Counter {
 fn ports(folder: &Path) {
     let any: Publish = "80".parse().expect("a port");
     let mut machine = machine(guest::write(folder, "hello\n", Then::Sleep));
-    machine.publish = vec![any, "80/udp".parse().expect("a port")];
+    machine.network = Some(vec![any, "80/udp".parse().expect("a port")]);
     let (one, two) =
         (start_with(&machine, Vec::new()).expect("one"), start_with(&machine, Vec::new()).expect("another"));
     let hosts: Vec<u16> = one.ports().iter().chain(two.ports()).map(|port| port.host).collect();
@@ -184,7 +181,7 @@ fn ports(folder: &Path) {
     assert!(hosts[0] != hosts[2] && hosts[1] != hosts[3], "{hosts:?}");
     let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let taken = holder.local_addr().expect("an address").port();
-    machine.publish = vec![Publish { host: taken, ..any }];
+    machine.network = Some(vec![Publish { host: taken, ..any }]);
     let error = start_with(&machine, Vec::new()).expect_err("the port is taken");
     assert_eq!(error.to_string(), format!("port {taken}/tcp of 127.0.0.1 cannot be published"));
 }

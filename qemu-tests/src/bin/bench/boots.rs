@@ -1,7 +1,6 @@
 //! Boots: how long to the first line of a container, and in how little memory.
 
 use std::fs;
-use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::figure::{Figure, median};
 use hullkit::platform::Arch;
-use hullkit::vm::{Machine, Memory, with_console};
+use hullkit::vm::{Boot, Machine, Memory, with_console};
 use qemu_tests::boot;
 use qemu_tests::place::{self, Place};
 
@@ -49,7 +48,7 @@ const SERVICE: &str = "service | first line";
 pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result<Vec<Figure>> {
     let manifest = work.join("host.yml");
     fs::write(&manifest, HOST).context("could not write the manifest")?;
-    let name = place.build(&manifest, ARCH, work, &[])?;
+    let name = place.build(&manifest, "kernel+initrd", ARCH, work, &[])?;
     let file = |suffix: &str| PathBuf::from(format!("{}{suffix}", name.display()));
     let host = machine(file("-kernel"), file("-initrd.img"))?;
     let floor = machine(file("-kernel"), floor(work)?)?;
@@ -82,16 +81,9 @@ pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result
 }
 
 fn machine(kernel: PathBuf, initrd: PathBuf) -> anyhow::Result<Machine> {
-    Ok(Machine {
-        arch: ARCH,
-        memory: Memory::from_mib(ROOMY)?,
-        cpus: NonZeroU16::MIN,
-        kernel,
-        initrd: Some(initrd),
-        cmdline: with_console(ARCH, "quiet"),
-        publish: Vec::new(),
-        extra: Vec::new(),
-    })
+    let boot = Boot::Kernel { kernel, initrd: Some(initrd), cmdline: with_console(ARCH, "quiet") };
+    // With a card, as the figures of other programs are measured.
+    Ok(Machine { network: Some(Vec::new()), ..Machine::new(ARCH, Memory::from_mib(ROOMY)?, boot) })
 }
 
 /// Boot and give the seconds to each line.

@@ -1,8 +1,11 @@
 //! A [`Machine`] as QEMU's arguments: pure, the same machine gives the same arguments.
 
-use std::ffi::OsString;
+mod drives;
 
-use super::Machine;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use super::{Boot, Bus, Firmware, Machine};
 use crate::platform::Arch;
 
 /// File descriptor on which QEMU inherits the guest's serial port: its standard input.
@@ -32,7 +35,7 @@ pub enum Accelerator {
 pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     let mut argv = Argv(Vec::new());
     argv.words(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S"]);
-    argv.option("-machine", board(machine.arch));
+    argv.option("-machine", board(machine));
     argv.option(
         "-accel",
         match accelerator {
@@ -50,19 +53,25 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     // A guest without a source of entropy can block for half a minute on its first random number.
     argv.option("-object", "rng-builtin,id=rng0");
     argv.option("-device", "virtio-rng-pci,rng=rng0");
-    argv.option("-netdev", netdev(machine));
-    // No option ROM: it costs time on every boot, and its file is in a package that need not be installed.
-    argv.option("-device", "virtio-net-pci,netdev=net0,romfile=");
+    network(&mut argv, machine);
     if machine.arch == Arch::Arm64 {
         // The power button of `virt` is a GPIO key unless firmware brings ACPI; distribution kernels for clouds
         // have no driver for it. A keyboard has a power key too.
         argv.option("-device", "virtio-keyboard-pci");
     }
-    argv.option("-kernel", &machine.kernel);
-    if let Some(initrd) = &machine.initrd {
-        argv.option("-initrd", initrd);
+    if let Firmware::Uefi(flash) = &machine.firmware {
+        drives::flash(&mut argv, flash);
     }
-    argv.option("-append", &machine.cmdline);
+    drives::drives(&mut argv, machine);
+    if let Boot::Kernel { kernel, initrd, cmdline } = &machine.boot {
+        argv.option("-kernel", kernel);
+        if let Some(initrd) = initrd {
+            argv.option("-initrd", initrd);
+        }
+        if !cmdline.is_empty() {
+            argv.option("-append", cmdline);
+        }
+    }
     argv.0.extend(machine.extra.iter().cloned());
     argv.0
 }
@@ -80,8 +89,10 @@ impl Argv {
     }
 }
 
-fn board(arch: Arch) -> &'static str {
-    match arch {
+fn board(machine: &Machine) -> &'static str {
+    match machine.arch {
+        // The older PC has the older disks.
+        Arch::Amd64 if machine.drives.iter().any(|drive| drive.bus == Bus::Ide) => "pc",
         Arch::Amd64 => "q35",
         Arch::Arm64 => "virt",
     }
@@ -99,77 +110,27 @@ fn processor(arch: Arch, accelerator: Accelerator) -> &'static str {
     }
 }
 
-fn netdev(machine: &Machine) -> String {
-    let mut netdev = "user,id=net0".to_owned();
-    for publish in &machine.publish {
-        netdev.push_str(&format!(",hostfwd={}:127.0.0.1:{}-:{}", publish.protocol, publish.host, publish.guest));
+/// Append the network card, if there is one. A machine that boots over the network has one in any case.
+fn network(argv: &mut Argv, machine: &Machine) {
+    let mut netdev = OsString::from("user,id=net0");
+    for publish in machine.network.iter().flatten() {
+        netdev.push(format!(",hostfwd={}:127.0.0.1:{}-:{}", publish.protocol, publish.host, publish.guest));
     }
-    netdev
+    let device = match (&machine.boot, &machine.network) {
+        (Boot::Network { folder, file }, _) => {
+            for (key, value) in [("tftp", folder.as_os_str()), ("bootfile", OsStr::new(file))] {
+                netdev.push(format!(",{key}="));
+                netdev.push(OsStr::from_bytes(&drives::escaped(value)));
+            }
+            "virtio-net-pci,netdev=net0,bootindex=0"
+        }
+        // No option ROM: it costs time on every boot, and its file is in a package that need not be installed.
+        (_, Some(_)) => "virtio-net-pci,netdev=net0,romfile=",
+        (_, None) => return,
+    };
+    argv.option("-netdev", netdev);
+    argv.option("-device", device);
 }
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZeroU16;
-    use std::path::PathBuf;
-
-    use super::*;
-
-    fn machine(arch: Arch) -> Machine {
-        Machine {
-            arch,
-            memory: "256".parse().expect("an amount"),
-            cpus: NonZeroU16::MIN,
-            kernel: PathBuf::from("out dir/web-kernel"),
-            initrd: Some(PathBuf::from("out dir/web-initrd.img")),
-            cmdline: "console=ttyS0 panic=-1".to_owned(),
-            publish: vec!["8080:80".parse().expect("a port"), "53/udp".parse().expect("a port")],
-            extra: vec!["-device".into(), "usb-ehci".into()],
-        }
-    }
-
-    fn lines(machine: &Machine, accelerator: Accelerator) -> String {
-        let words = argv(machine, accelerator).into_iter().map(|word| word.into_string().expect("plain text"));
-        words.collect::<Vec<_>>().join("\n").replace("\n-", "§-").replace('\n', " ").replace('§', "\n")
-    }
-
-    #[test]
-    fn amd64_is_a_q35_with_two_ports() {
-        let want = "\
--nodefaults
--no-user-config
--display none
--no-reboot
--S
--machine q35
--accel tcg
--cpu max,la57=off
--m 256M
--smp 1
--chardev socket,id=serial0,fd=0
--serial chardev:serial0
--chardev socket,id=qmp0,fd=1
--mon chardev=qmp0,mode=control
--object rng-builtin,id=rng0
--device virtio-rng-pci,rng=rng0
--netdev user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:0-:53
--device virtio-net-pci,netdev=net0,romfile=
--kernel out dir/web-kernel
--initrd out dir/web-initrd.img
--append console=ttyS0 panic=-1
--device usb-ehci";
-        assert_eq!(lines(&machine(Arch::Amd64), Accelerator::Tcg), want);
-    }
-
-    #[test]
-    fn arm64_is_a_virt_board_with_a_keyboard() {
-        let text = lines(&machine(Arch::Arm64), Accelerator::Tcg);
-        assert!(text.contains("\n-machine virt\n-accel tcg\n-cpu cortex-a57\n"), "{text}");
-        assert!(text.contains("\n-device virtio-keyboard-pci\n"), "{text}");
-    }
-
-    #[test]
-    fn kvm_gives_the_guest_the_hosts_processor() {
-        let text = lines(&machine(Arch::Amd64), Accelerator::Kvm);
-        assert!(text.contains("\n-accel kvm\n-cpu host\n"), "{text}");
-    }
-}
+mod tests;

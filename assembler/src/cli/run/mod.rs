@@ -1,23 +1,26 @@
 //! `hullkit run`: boots a manifest, or files that were built before, in QEMU.
 
+mod launch;
+mod machine;
+
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use super::Global;
-use super::build::{self, BuildArgs, Input, LinuxkitArgs, Naming};
-use crate::digest::Digest;
+use super::build::Naming;
 use crate::platform::Arch;
 use crate::vm::{
-    Accel, Cause, HostFacts, Launcher, Machine, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach, find_qemu,
-    launch, on_signal, with_console,
+    Accel, Bus, Cause, HostFacts, Launcher, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach, find_qemu,
+    on_signal,
 };
-use crate::write::format::Format;
 use anyhow::{Context, bail};
+
+pub use launch::{LaunchArgs, become_qemu};
 
 /// How long a guest may take to power off after its power button was pressed for SIGTERM.
 const POWER_OFF: Duration = Duration::from_secs(10);
@@ -44,6 +47,11 @@ Exit codes:
 Examples:
   hullkit run web.yml --publish 8080:80        build what is missing, boot, http://127.0.0.1:8080
   hullkit run web --arch arm64 --mem 512       boot web-kernel, web-initrd.img, web-cmdline
+  hullkit run web.raw                          boot a virtio disk, by BIOS (arm64: by UEFI)
+  hullkit run web.qcow2 --uefi --bus nvme      boot an NVMe disk, by UEFI
+  hullkit run web.iso --bus usb                boot an ISO as a USB stick; without --bus it is a CD
+  hullkit run web.efi                          boot a unified kernel image, by UEFI
+  hullkit run web.raw --disk data --persist    add a disk; both keep what is written to them
   hullkit run web --timeout 60 --serial log    for scripts: give up after a minute, keep the console
   hullkit run web -- -device usb-ehci          anything else that QEMU can do";
 
@@ -51,8 +59,9 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct RunArgs {
-    /// A manifest, or the NAME of NAME-kernel, NAME-initrd.img and NAME-cmdline
-    #[arg(value_name = "MANIFEST|NAME")]
+    /// A manifest, the NAME of NAME-kernel, NAME-initrd.img and NAME-cmdline, or an image: .raw, .img, .iso, .qcow2,
+    /// .vmdk, .vhd, .vhdx, .vdi, .efi
+    #[arg(value_name = "MANIFEST|NAME|IMAGE")]
     what: PathBuf,
     /// Architecture of the guest: amd64 or arm64 [default: this machine's]
     #[arg(long)]
@@ -81,29 +90,30 @@ pub struct RunArgs {
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS")]
     extra: Vec<OsString>,
+    /// Its firmware and its disks.
+    #[command(flatten)]
+    hardware: Hardware,
 }
 
-/// The files a machine boots from.
-#[derive(Debug)]
-pub struct BootFiles {
-    /// The kernel.
-    pub kernel: PathBuf,
-    /// The initial RAM file system.
-    pub initrd: PathBuf,
-    /// The kernel's command line.
-    pub cmdline: PathBuf,
-}
-
-impl BootFiles {
-    /// Name the files that `hullkit build` makes for a NAME.
-    fn of_name(name: &Path) -> Self {
-        let file = |suffix: &str| {
-            let mut path = name.as_os_str().to_owned();
-            path.push(suffix);
-            PathBuf::from(path)
-        };
-        Self { kernel: file("-kernel"), initrd: file("-initrd.img"), cmdline: file("-cmdline") }
-    }
+/// A machine's firmware and its disks.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Firmware and disks")]
+struct Hardware {
+    /// Start the machine by UEFI
+    #[arg(long)]
+    uefi: bool,
+    /// Start an x86 machine by BIOS, as it does for all but .efi
+    #[arg(long, conflicts_with = "uefi")]
+    bios: bool,
+    /// What the image is found on: virtio, ide, ahci, nvme, usb, scsi or cdrom [default: cdrom for .iso, else virtio]
+    #[arg(long)]
+    bus: Option<Bus>,
+    /// One more disk; may be repeated
+    #[arg(long, value_name = "FILE")]
+    disk: Vec<PathBuf>,
+    /// Keep in the files what the guest writes to its disks; else it is gone with the machine
+    #[arg(long)]
+    persist: bool,
 }
 
 /// Boot what `args` name and wait until it ends.
@@ -119,7 +129,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(note) = &choice.note {
         say(note);
     }
-    let machine = machine(args, arch, boot_files(args, arch, global)?)?;
+    let machine = machine::machine(args, arch, global)?;
     let tools = Tools { qemu, launcher: Launcher::this_program(), accelerator: choice.accelerator };
 
     let signals = signals()?;
@@ -134,55 +144,6 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
         say(&format!("the console could not be written to its end: {error}"));
     }
     report(&outcome, signal, started.elapsed())
-}
-
-/// Find the files to boot: those of a NAME, or those that a manifest is built into.
-fn boot_files(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<BootFiles> {
-    let named = BootFiles::of_name(&args.what);
-    if args.what.is_file() || args.what.as_os_str() == "-" {
-        build_for_run(args, arch, global)
-    } else if named.kernel.is_file() {
-        Ok(named)
-    } else {
-        bail!("there is neither a manifest `{}` nor a kernel `{}`", args.what.display(), named.kernel.display())
-    }
-}
-
-/// Build a manifest into a folder of the store that is its own.
-fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<BootFiles> {
-    let place = std::path::absolute(&args.what).context("could not find the working directory")?;
-    let key = Digest::of(place.as_os_str().as_encoded_bytes()).short();
-    let build = BuildArgs {
-        input: Input { manifests: vec![args.what.clone()], naming: args.naming.clone() },
-        format: vec![Format::KernelInitrd],
-        arch: vec![arch],
-        root: None,
-        size: None,
-        name: None,
-        dir: global.store()?.folder("run").join(format!("{key}-{arch}")),
-        output: None,
-        dry_run: false,
-        linuxkit: LinuxkitArgs { no_sbom: true, ..LinuxkitArgs::default() },
-        explain: false,
-        json: false,
-    };
-    build::build(&build, global)?;
-    Ok(BootFiles::of_name(&build.dir.join(build.base_name())))
-}
-
-fn machine(args: &RunArgs, arch: Arch, files: BootFiles) -> anyhow::Result<Machine> {
-    let cmdline =
-        fs::read_to_string(&files.cmdline).with_context(|| format!("could not read `{}`", files.cmdline.display()))?;
-    Ok(Machine {
-        arch,
-        memory: args.mem,
-        cpus: args.cpus,
-        kernel: files.kernel,
-        initrd: Some(files.initrd),
-        cmdline: with_console(arch, &cmdline),
-        publish: args.publish.clone(),
-        extra: args.extra.clone(),
-    })
 }
 
 fn sinks(args: &RunArgs) -> anyhow::Result<Vec<Sink>> {
@@ -240,26 +201,4 @@ fn report(outcome: &Outcome, signal: Option<Signal>, ran: Duration) -> anyhow::R
 #[expect(clippy::print_stderr, reason = "what a command tells its user")]
 fn say(line: &str) {
     eprintln!("hullkit: {line}");
-}
-
-/// Become QEMU, on behalf of another hullkit (see [`launch`])
-#[derive(Debug, clap::Args)]
-pub struct LaunchArgs {
-    /// Process id of the parent
-    parent: i32,
-    /// QEMU
-    program: OsString,
-    /// Its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
-}
-
-/// Become QEMU. Hook this to a hidden subcommand named [`launch::WORD`].
-///
-/// # Errors
-///
-/// Always: if there was nothing to report, it would not return.
-pub fn become_qemu(args: &LaunchArgs) -> anyhow::Result<ExitCode> {
-    let cause = launch::become_program(args.parent, &args.program, &args.arguments);
-    Err(cause).with_context(|| format!("could not become `{}`", args.program.display()))
 }

@@ -1,0 +1,130 @@
+//! From what the user names to a machine: a manifest is built first, an image becomes its disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::{Hardware, RunArgs};
+use crate::cli::Global;
+use crate::cli::build::{self, BuildArgs, Input, LinuxkitArgs};
+use crate::digest::Digest;
+use crate::platform::Arch;
+use crate::vm::{Boot, Bus, DiskLayout, Drive, Firmware, Image, Machine, Writes, find_uefi, with_console};
+use crate::write::format::Format;
+
+/// Describe the machine that boots what the user names, which is built if it is a manifest.
+///
+/// # Errors
+///
+/// There is no such thing, it cannot be built, or its firmware is not installed.
+pub(super) fn machine(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<Machine> {
+    let hardware = &args.hardware;
+    let (boot, image, firmware) = match image(&args.what)? {
+        Some(Image::Program) if hardware.bios => {
+            bail!("`{}` is a program of UEFI's: no BIOS boots it", args.what.display())
+        }
+        Some(Image::Program) => {
+            let boot = Boot::Kernel { kernel: args.what.clone(), initrd: None, cmdline: String::new() };
+            (boot, None, Firmware::Uefi(find_uefi(arch)?))
+        }
+        Some(image) => {
+            let by_uefi = hardware.uefi || (arch == Arch::Arm64 && !hardware.bios);
+            (Boot::Drives, Some(drive(hardware, &args.what, image, hardware.bus)), firmware(arch, by_uefi)?)
+        }
+        None => (kernel(args, arch, global)?, None, firmware(arch, hardware.uefi)?),
+    };
+    let more = hardware.disk.iter().map(|path| extra(hardware, path));
+    Ok(Machine {
+        arch,
+        memory: args.mem,
+        cpus: args.cpus,
+        firmware,
+        boot,
+        drives: image.map(Ok).into_iter().chain(more).collect::<anyhow::Result<_>>()?,
+        network: Some(args.publish.clone()),
+        extra: args.extra.clone(),
+    })
+}
+
+fn firmware(arch: Arch, by_uefi: bool) -> anyhow::Result<Firmware> {
+    Ok(if by_uefi { Firmware::Uefi(find_uefi(arch)?) } else { Firmware::Board })
+}
+
+/// Tell what image a file is; nothing if it is none, or no file.
+fn image(what: &Path) -> anyhow::Result<Option<Image>> {
+    Ok(if what.is_file() { Image::of_file(what)? } else { None })
+}
+
+/// Describe one of the disks that `--disk` adds.
+fn extra(hardware: &Hardware, path: &Path) -> anyhow::Result<Drive> {
+    let image = Image::of_file(path)?.unwrap_or(Image::Disk(DiskLayout::Raw));
+    Ok(drive(hardware, path, image, hardware.bus.filter(|bus| *bus != Bus::Cdrom)))
+}
+
+fn drive(hardware: &Hardware, path: &Path, image: Image, bus: Option<Bus>) -> Drive {
+    let (layout, usual) = match image {
+        Image::Disk(layout) => (layout, Bus::Virtio),
+        Image::Iso => (DiskLayout::Raw, Bus::Cdrom),
+        Image::Program => (DiskLayout::Raw, Bus::Virtio),
+    };
+    let writes = if hardware.persist { Writes::Kept } else { Writes::Discarded };
+    Drive { path: path.to_owned(), layout, bus: bus.unwrap_or(usual), writes }
+}
+
+/// The files of a kernel that QEMU hands over.
+#[derive(Debug)]
+struct KernelFiles {
+    kernel: PathBuf,
+    initrd: PathBuf,
+    cmdline: PathBuf,
+}
+
+impl KernelFiles {
+    /// Name the files that `hullkit build` makes for a NAME.
+    fn of_name(name: &Path) -> Self {
+        let file = |suffix: &str| {
+            let mut path = name.as_os_str().to_owned();
+            path.push(suffix);
+            PathBuf::from(path)
+        };
+        Self { kernel: file("-kernel"), initrd: file("-initrd.img"), cmdline: file("-cmdline") }
+    }
+}
+
+/// Find the kernel to boot: that of a NAME, or that of a manifest, which is built.
+fn kernel(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<Boot> {
+    let named = KernelFiles::of_name(&args.what);
+    let files = if args.what.is_file() || args.what.as_os_str() == "-" {
+        build_for_run(args, arch, global)?
+    } else if named.kernel.is_file() {
+        named
+    } else {
+        bail!("there is neither a file `{}` nor a kernel `{}`", args.what.display(), named.kernel.display())
+    };
+    let cmdline =
+        fs::read_to_string(&files.cmdline).with_context(|| format!("could not read `{}`", files.cmdline.display()))?;
+    Ok(Boot::Kernel { kernel: files.kernel, initrd: Some(files.initrd), cmdline: with_console(arch, &cmdline) })
+}
+
+/// Build a manifest into a folder of the store that is its own.
+fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<KernelFiles> {
+    let place = std::path::absolute(&args.what).context("could not find the working directory")?;
+    let key = Digest::of(place.as_os_str().as_encoded_bytes()).short();
+    let build = BuildArgs {
+        input: Input { manifests: vec![args.what.clone()], naming: args.naming.clone() },
+        format: vec![Format::KernelInitrd],
+        arch: vec![arch],
+        root: None,
+        size: None,
+        name: None,
+        dir: global.store()?.folder("run").join(format!("{key}-{arch}")),
+        output: None,
+        dry_run: false,
+        linuxkit: LinuxkitArgs { no_sbom: true, ..LinuxkitArgs::default() },
+        explain: false,
+        json: false,
+    };
+    build::build(&build, global)?;
+    Ok(KernelFiles::of_name(&build.dir.join(build.base_name())))
+}
