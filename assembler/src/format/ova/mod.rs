@@ -60,8 +60,7 @@ pub enum Firmware {
 /// What the disk is attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controller {
-    /// IDE (PIIX4): read by every VMware and VirtualBox; the kernel needs `ata_piix`, which Debian's cloud kernel has and the drivers of
-    /// the next and the last here it has not.
+    /// IDE (PIIX4): for VMware and VirtualBox; the kernel needs `ata_piix`. Debian's cloud kernel has neither `mptspi` nor `ahci`.
     Ide,
     /// SCSI, LSI Logic: read by every VMware and VirtualBox; the kernel needs `mptspi`.
     LsiLogic,
