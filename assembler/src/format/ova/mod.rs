@@ -60,13 +60,13 @@ pub enum Firmware {
 /// What the disk is attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controller {
-    /// IDE (PIIX4): read by every VMware and VirtualBox, and in every kernel, Debian's cloud kernel included.
+    /// IDE (PIIX4): for VMware and VirtualBox; the kernel needs `ata_piix`. Debian's cloud kernel has neither `mptspi` nor `ahci`.
     Ide,
     /// SCSI, LSI Logic: read by every VMware and VirtualBox; the kernel needs `mptspi`.
     LsiLogic,
-    /// SCSI, VMware's own: read by VMware only; the kernel needs `vmw_pvscsi`.
+    /// SCSI, VMware's own: for VMware; the kernel needs `vmw_pvscsi`.
     ParaVirtual,
-    /// SATA: read by VMware, and by VirtualBox from 6 on; the kernel needs `ahci`.
+    /// SATA: read by VMware, refused by VirtualBox 5.0 and older; the kernel needs `ahci`.
     Ahci,
 }
 
@@ -75,7 +75,7 @@ pub enum Controller {
 pub enum Adapter {
     /// Intel's, which every hypervisor has; the kernel needs `e1000`.
     E1000,
-    /// VMware's own; the kernel needs `vmxnet3`.
+    /// VMware's own, for VMware; the kernel needs `vmxnet3`.
     VmxNet3,
 }
 
