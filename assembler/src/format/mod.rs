@@ -1,5 +1,6 @@
 //! Byte layouts. Values become bytes here, and bytes values: no paths of the host, no clock, no environment.
 
+pub mod bios;
 pub mod cpio;
 pub mod erofs;
 pub mod gzip;

@@ -6,7 +6,7 @@ use iced_x86::code_asm::*;
 
 use super::Emit;
 use super::layout::{BOUNCE_SEGMENT, Packet, Run, Work};
-use super::second::{Labels, Texts, work};
+use super::second::{Labels, STATUS, Texts, work};
 
 /// How often a sector may fail.
 pub(super) const TRIES: u8 = 3;
@@ -14,7 +14,7 @@ pub(super) const TRIES: u8 = 3;
 /// Routine: load the runs at `bx` to `edi`. Leaves `edi` behind the last byte. Changes all.
 ///
 /// In: `sector`, its bytes, a power of two.
-pub(super) fn load(a: &mut CodeAssembler, labels: &Labels, sector: u16) -> Emit {
+pub(super) fn load(a: &mut CodeAssembler, labels: &Labels, texts: &Texts, sector: u16) -> Emit {
     let [mut next, mut chunk, mut some, mut whole, mut quiet, mut done] = [(); 6].map(|()| a.create_label());
     let mut name = labels.load;
     let shift = sector.trailing_zeros();
@@ -64,8 +64,8 @@ pub(super) fn load(a: &mut CodeAssembler, labels: &Labels, sector: u16) -> Emit 
     a.jnz(quiet)?;
     a.mov(cx, word_ptr(work(offset_of!(Work, dots))))?;
     a.mov(countdown, cx)?;
-    a.mov(al, i32::from(b'.'))?;
-    a.call(labels.letter)?;
+    a.mov(si, texts.dot)?;
+    a.call(labels.print)?;
     a.set_label(&mut quiet)?;
     a.test(ebp, ebp)?;
     a.jnz(chunk)?;
@@ -78,7 +78,7 @@ pub(super) fn load(a: &mut CodeAssembler, labels: &Labels, sector: u16) -> Emit 
 /// Routine: read what the packet says. Sets the carry flag if that failed and is to be tried with fewer sectors.
 /// Stops if one sector fails too often. Changes nothing.
 pub(super) fn read(a: &mut CodeAssembler, labels: &Labels, texts: &Texts) -> Emit {
-    let [mut failed, mut single, mut hopeless, mut small] = [(); 4].map(|()| a.create_label());
+    let [mut failed, mut single, mut hopeless, mut large] = [(); 4].map(|()| a.create_label());
     let (drive, tries) = (byte_ptr(work(offset_of!(Work, drive))), byte_ptr(work(offset_of!(Work, tries))));
     let most = word_ptr(work(offset_of!(Work, most)));
     let lba = packet(offset_of!(Packet, lba));
@@ -116,21 +116,21 @@ pub(super) fn read(a: &mut CodeAssembler, labels: &Labels, texts: &Texts) -> Emi
     a.set_label(&mut hopeless)?;
     a.mov(si, texts.unread)?;
     a.call(labels.print)?;
-    a.mov(eax, dword_ptr(lba + 4))?;
-    a.mov(cx, 8)?;
-    a.test(eax, eax)?;
-    a.jz(small)?;
-    a.call(labels.hex)?;
-    a.mov(cx, 8)?;
-    a.set_label(&mut small)?;
-    a.mov(eax, dword_ptr(lba))?;
-    a.call(labels.hex)?;
-    a.mov(si, texts.status)?;
-    a.call(labels.print)?;
+    a.mov(di, texts.digits)?;
+    for half in [lba + 4, lba] {
+        a.mov(eax, dword_ptr(half))?;
+        a.mov(cx, 8)?;
+        a.call(labels.hex)?;
+    }
+    a.add(di, u32::try_from(STATUS.len()).unwrap_or_default())?;
     a.mov(eax, dword_ptr(work(offset_of!(Work, status)) - 2))?;
     a.mov(cx, 2)?;
     a.call(labels.hex)?;
-    a.mov(si, texts.end)?;
+    a.mov(si, texts.digits)?;
+    a.cmp(dword_ptr(lba + 4), 0)?;
+    a.jne(large)?;
+    a.add(si, 8)?;
+    a.set_label(&mut large)?;
     a.jmp(labels.fail)
 }
 

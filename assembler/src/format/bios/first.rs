@@ -51,8 +51,8 @@ impl First {
             u32::from(at)
         };
         let unread = text(&format!("\r\nread error at sector {:08X}\r\n", self.lba));
-        let stranger = text("\r\nno second stage\r\n");
-        let edd = if self.disk { text("\r\nno EDD\r\n") } else { 0 };
+        let stranger = text("\r\nthe second stage is not where it was\r\n");
+        let edd = if self.disk { text("\r\nthe firmware does not read by sector number (EDD)\r\n") } else { 0 };
 
         let mut bytes = self.code([unread, stranger, edd])?;
         if bytes.len() > usize::from(DATA) {
@@ -70,7 +70,7 @@ impl First {
     fn code(&self, [unread, stranger, edd]: [u32; 3]) -> Result<Vec<u8>, BiosError> {
         let mut a = CodeAssembler::new(16)?;
         let a = &mut a;
-        let [letter, print, fail] = [(); 3].map(|()| a.create_label());
+        let [print, fail] = [(); 2].map(|()| a.create_label());
         let packet = BOOT + DATA;
 
         // Some firmwares start at 07c0:0000: from here on, every segment is 0.
@@ -118,8 +118,7 @@ impl First {
         a.jne(fail)?;
         a.jmp(u64::from(STAGE))?;
 
-        text::letter(a, letter)?;
-        text::print(a, print, letter)?;
+        text::print(a, print)?;
         text::fail(a, fail, print)?;
         Ok(a.assemble(u64::from(BOOT))?)
     }
@@ -145,4 +144,3 @@ fn edd_is_there(a: &mut CodeAssembler, fail: CodeLabel, message: u32) -> Emit {
     a.test(cl, 1)?;
     a.jz(fail)
 }
-

@@ -5,9 +5,7 @@ use std::mem::size_of;
 use zerocopy::FromBytes;
 
 use super::BiosError;
-use super::layout::{
-    CMDLINE_MOST, HEADER, LOADED_HIGH, MEMORY_END, PAGE, SETUP_HEADER, SETUP_MOST, SetupHeader,
-};
+use super::layout::{CMDLINE_MOST, HEADER, LOADED_HIGH, MEMORY_END, PAGE, SETUP_HEADER, SETUP_MOST, SetupHeader};
 
 /// Bytes of a kernel that [`Kernel::read`] needs.
 pub const HEAD: usize = SETUP_HEADER + size_of::<SetupHeader>();

@@ -18,6 +18,8 @@ const DOTS: u64 = 32;
 ///
 /// Source: EDD 3.0, 3.2: 127.
 const READ_MOST: u16 = 127;
+/// What stands between a sector and what the drive said of it.
+pub(super) const STATUS: &str = ", status ";
 
 /// What a second stage is for.
 #[derive(Debug)]
@@ -36,7 +38,6 @@ pub(super) struct Second<'a> {
 /// Where routines start.
 #[derive(Debug)]
 pub(super) struct Labels {
-    pub(super) letter: CodeLabel,
     pub(super) print: CodeLabel,
     pub(super) hex: CodeLabel,
     pub(super) fail: CodeLabel,
@@ -55,9 +56,11 @@ pub(super) struct Labels {
 pub(super) struct Texts {
     pub(super) kernel: u32,
     pub(super) initrd: u32,
+    pub(super) dot: u32,
     pub(super) end: u32,
     pub(super) unread: u32,
-    pub(super) status: u32,
+    /// Sixteen digits of a sector, [`STATUS`] and two of a status, which the code puts there.
+    pub(super) digits: u32,
     pub(super) a20: u32,
     pub(super) map: u32,
     pub(super) memory: u32,
@@ -119,9 +122,10 @@ impl Second<'_> {
         let texts = Texts {
             kernel: constants.text("Loading kernel"),
             initrd: constants.text("\r\nLoading initrd"),
+            dot: constants.text("."),
             end: constants.text("\r\n"),
             unread: constants.text("\r\nread error at sector "),
-            status: constants.text(", status "),
+            digits: constants.text(&format!("{:016}{STATUS}{:02}\r\n", 0, 0)),
             a20: constants.text("address line 20 is locked\r\n"),
             map: constants.text("the firmware does not list its memory\r\n"),
             memory: constants.text(&format!("not enough memory: {} MiB needed\r\n", self.mebibytes())),
@@ -187,7 +191,6 @@ impl Second<'_> {
         let mut a = CodeAssembler::new(16)?;
         let a = &mut a;
         let labels = Labels {
-            letter: a.create_label(),
             print: a.create_label(),
             hex: a.create_label(),
             fail: a.create_label(),
@@ -208,15 +211,14 @@ impl Second<'_> {
         self.header(a, &labels, tables)?;
         enter(a)?;
 
-        text::letter(a, labels.letter)?;
-        text::print(a, labels.print, labels.letter)?;
-        text::hex(a, labels.hex, labels.letter)?;
+        text::print(a, labels.print)?;
+        text::hex(a, labels.hex)?;
         text::fail(a, labels.fail, labels.print)?;
         memory::a20_is_open(a, &labels)?;
         memory::keyboard(a, &labels)?;
         memory::is_memory(a, &labels)?;
         memory::end_here(a, &labels, self.kernel, self.initrd_len)?;
-        disk::load(a, &labels, self.sector)?;
+        disk::load(a, &labels, texts, self.sector)?;
         disk::read(a, &labels, texts)?;
         disk::copy(a, &labels)?;
         Ok(a.assemble(u64::from(address(start)))?)

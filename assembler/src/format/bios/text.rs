@@ -25,18 +25,32 @@ pub(super) fn serial(a: &mut CodeAssembler) -> Emit {
     a.pop(dx)
 }
 
-/// Routine: write the letter in `al`. Changes nothing.
-pub(super) fn letter(a: &mut CodeAssembler, mut name: CodeLabel) -> Emit {
-    let mut wait = a.create_label();
+/// Routine: write the text at `si`, which ends with a zero. Changes nothing.
+///
+/// All of it to the screen first: a firmware whose screen is that serial port then says it twice, and readably.
+pub(super) fn print(a: &mut CodeAssembler, mut name: CodeLabel) -> Emit {
+    let [mut screen, mut line, mut letter, mut wait, mut done] = [(); 5].map(|()| a.create_label());
     a.set_label(&mut name)?;
     a.pushad()?;
-    a.push(ax)?;
+    a.mov(di, si)?;
+    a.set_label(&mut screen)?;
+    a.lodsb()?;
+    a.test(al, al)?;
+    a.jz(line)?;
+    a.pushad()?;
     a.mov(ah, 0x0e)?;
     a.mov(bx, 7)?;
     a.int(0x10)?;
-    a.pop(ax)?;
-    // Bounded: where there is no such port, there may be no answer.
+    a.popad()?;
+    a.jmp(screen)?;
+    a.set_label(&mut line)?;
+    a.mov(si, di)?;
+    a.set_label(&mut letter)?;
+    a.lodsb()?;
+    a.test(al, al)?;
+    a.jz(done)?;
     a.mov(ah, al)?;
+    // Bounded: where there is no such port, there may be no answer.
     a.mov(dx, STATUS)?;
     a.xor(cx, cx)?;
     a.set_label(&mut wait)?;
@@ -46,20 +60,9 @@ pub(super) fn letter(a: &mut CodeAssembler, mut name: CodeLabel) -> Emit {
     a.mov(dx, COM1)?;
     a.mov(al, ah)?;
     a.out(dx, al)?;
-    a.popad()?;
-    a.ret()
-}
-
-/// Routine: write the text at `si`, which ends with a zero. Changes `al` and `si`.
-pub(super) fn print(a: &mut CodeAssembler, mut name: CodeLabel, letter: CodeLabel) -> Emit {
-    let mut done = a.create_label();
-    a.set_label(&mut name)?;
-    a.lodsb()?;
-    a.test(al, al)?;
-    a.jz(done)?;
-    a.call(letter)?;
-    a.jmp(name)?;
+    a.jmp(letter)?;
     a.set_label(&mut done)?;
+    a.popad()?;
     a.ret()
 }
 
@@ -73,8 +76,8 @@ pub(super) fn fail(a: &mut CodeAssembler, mut name: CodeLabel, print: CodeLabel)
     a.jmp(stop)
 }
 
-/// Routine: write the upper `cx` hex digits of `eax`. Changes `eax` and `cx`.
-pub(super) fn hex(a: &mut CodeAssembler, mut name: CodeLabel, letter: CodeLabel) -> Emit {
+/// Routine: put the upper `cx` hex digits of `eax` at `di`. Leaves `di` behind them. Changes `eax` and `cx`.
+pub(super) fn hex(a: &mut CodeAssembler, mut name: CodeLabel) -> Emit {
     let mut decimal = a.create_label();
     a.set_label(&mut name)?;
     a.rol(eax, 4)?;
@@ -85,7 +88,8 @@ pub(super) fn hex(a: &mut CodeAssembler, mut name: CodeLabel, letter: CodeLabel)
     a.jbe(decimal)?;
     a.add(al, i32::from(b'A' - b'9' - 1))?;
     a.set_label(&mut decimal)?;
-    a.call(letter)?;
+    a.mov(byte_ptr(di), al)?;
+    a.inc(di)?;
     a.pop(ax)?;
     a.loop_(name)?;
     a.ret()

@@ -1,9 +1,9 @@
 //! Places of files to a loader.
 
-use super::kernel::Kernel;
-use super::layout::{BOOT, BOOT_CODE, CD_CODE, CD_SECTOR, DISK_SECTOR, Run, STAGE};
 use super::BiosError;
 use super::first::First;
+use super::kernel::Kernel;
+use super::layout::{BOOT, BOOT_CODE, CD_CODE, CD_SECTOR, DISK_SECTOR, Run, STAGE};
 use super::second::Second;
 
 /// Most bytes of one run: with a sector more it is still a number of 31 bits.
@@ -119,7 +119,7 @@ fn runs(pieces: &[Load], mut skip: u64, mut len: u64, sector: u16) -> Vec<Run> {
     for piece in pieces {
         let left_out = skip.min(piece.len);
         skip -= left_out;
-        let (mut at, mut left) = (piece.offset + left_out, len.min(piece.len - left_out));
+        let (mut at, mut left) = (piece.offset.saturating_add(left_out), len.min(piece.len - left_out));
         len -= left;
         while left > 0 {
             let take = left.min(RUN_MOST);
@@ -130,7 +130,7 @@ fn runs(pieces: &[Load], mut skip: u64, mut len: u64, sector: u16) -> Vec<Run> {
                 reserved: 0.into(),
                 len: u32::try_from(take).unwrap_or_default().into(),
             });
-            at += take;
+            at = at.saturating_add(take);
             left -= take;
         }
     }
