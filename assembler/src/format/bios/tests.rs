@@ -217,6 +217,6 @@ fn messages_say_how_much_memory_is_needed() {
 fn equal_input_gives_equal_bytes() {
     let (on_disk, on_cd) = both(5_000_000, "console=ttyS0").unwrap();
     let found = [&on_disk.boot_code[..], &on_disk.second_stage, &on_cd].map(|bytes| Digest::of(bytes).short());
-    assert_eq!(found, ["", "", ""]);
+    assert_eq!(found, ["181e19e0b6dc", "ecc7e948840c", "2f70856e9016"]);
     assert_eq!(both(5_000_000, "console=ttyS0").unwrap(), (on_disk, on_cd));
 }
