@@ -18,6 +18,10 @@ pub const PATH: &str = "/hullkit/contract.json";
 /// Where the [`ModuleIndex`] lies in the host's root, an absolute path; absent if the image has no modules.
 pub const MODULES_PATH: &str = "/hullkit/modules.json";
 
+/// Where the [`ModuleIndex`] of all modules lies once the [`Root`] is mounted, an absolute path; the one at [`MODULES_PATH`] then
+/// has only what is needed to reach the root. Absent if the root brings no modules.
+pub const ROOT_MODULES_PATH: &str = "/lib/modules/hullkit.json";
+
 /// Folder of the images, an absolute path; each is `<IMAGES>/<short digest>/rootfs`.
 pub const IMAGES: &str = "/images";
 

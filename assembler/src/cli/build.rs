@@ -432,7 +432,7 @@ fn packed(
 ) -> anyhow::Result<Segments> {
     let layouts = plan.volumes.iter().filter_map(plan::volumes::Volume::layout);
     pulled(&plan.images, layouts, store, registries, global)?;
-    let options = rootfs::Options { init, jobs: jobs(), limits: Limits::default() };
+    let options = rootfs::Options { init, jobs: jobs(), limits: Limits::default(), root: rootfs::RootKind::Ram };
     Ok(rootfs::build(plan, store, &options, &|segment| {
         if !segment.cached && !global.quiet {
             eprintln!("packed {} ({})", segment.name, progress::size(segment.size));

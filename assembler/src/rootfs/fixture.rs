@@ -128,5 +128,5 @@ pub(crate) fn plan(kernel: Option<Image>, images: Vec<Image>) -> Plan {
 }
 
 pub(crate) fn options(init: &[u8]) -> Options<'_> {
-    Options { init, jobs: 2, limits: Limits::default() }
+    Options { init, jobs: 2, limits: Limits::default(), root: super::RootKind::Ram }
 }

@@ -9,7 +9,7 @@ use super::RootfsError;
 use super::layer::{self, Index};
 use super::segment::{Key, Packer, Segment, relative};
 use super::tree::{Content, Inode, Tree};
-use super::{pack, segment};
+use super::{RootKind, erofs, pack, segment};
 use crate::digest::Digest;
 use crate::format::cpio::layout;
 use crate::format::cpio::write::Attributes;
@@ -27,9 +27,17 @@ fn key(digest: &Digest) -> Key {
     Key::new("image", [("image", digest.to_string())])
 }
 
+fn erofs_key(digest: &Digest) -> Key {
+    Key::erofs("image", [("image", digest.to_string())])
+}
+
 /// Tell whether an image's segment is in the store.
-pub(crate) fn is_packed(store: &Store, digest: &Digest) -> bool {
-    key(digest).path(store).is_file()
+pub(crate) fn is_packed(store: &Store, digest: &Digest, root: RootKind) -> bool {
+    let key = match root {
+        RootKind::Ram => key(digest),
+        RootKind::Disk => erofs_key(digest),
+    };
+    key.path(store).is_file()
 }
 
 /// Find or pack an image.
@@ -43,6 +51,15 @@ pub(crate) fn segment(store: &Store, digest: &Digest, image: &Image, limits: Lim
         // Before the files, so that who reads the archive in one pass can give each file its attributes.
         write_xattrs(packer, &tree, &folder, image)?;
         pack::tree(packer, &tree, relative(&Plan::image_root(digest)).as_bytes(), &|number| open(store, image, number))
+    })
+}
+
+/// Find or make an image's file system, whose root is the image's own.
+pub(crate) fn erofs(store: &Store, digest: &Digest, image: &Image, limits: Limits) -> Result<Segment, RootfsError> {
+    segment::erofs(store, &image.reference, &erofs_key(digest), |file, uuid| {
+        let mut tree = tree(store, image, limits)?;
+        add_mountpoints(&mut tree);
+        erofs::write((&image.reference, &digest.short(), uuid), &tree, file, &|number| open(store, image, number))
     })
 }
 

@@ -5,18 +5,25 @@
 //! blob --layer--> Index --tree--> Tree --pack--> archive --segment--> store: segments/<key>.cpio.zst
 //!      one walk,          whiteouts,     files in     checked,
 //!      digest checked     links          layer order  compressed
+//!                                   `--erofs--> file system --------> store: segments/<key>.erofs --root--> Root
 //! ```
+//!
+//! With a root in RAM all segments are archives and together the initrd; with a root on a disk the images are file systems, each
+//! of which is mounted where it lies in one [`Root`], and the initrd has what is needed to reach that.
 //!
 //! No file's content is ever in memory: a layer is decompressed once for its index, and once more when its image is packed.
 
 pub mod export;
 pub mod layer;
 pub mod linuxkit;
+pub mod memory;
 pub mod modules;
 pub mod path;
+pub mod root;
 pub mod tree;
 
 mod ahead;
+mod erofs;
 mod image;
 mod kernel;
 mod pack;
@@ -40,8 +47,10 @@ use crate::format::tar::TarError;
 use crate::format::tar::read::Limits;
 use crate::plan::{Image, Layer, Plan};
 use crate::store::{Store, StoreError};
+use root::Part;
 
 pub use kernel::KernelFiles;
+pub use root::{Root, RootKind};
 pub use segment::Segment;
 
 /// Why a root file system could not be made.
@@ -93,6 +102,15 @@ pub enum RootfsError {
         /// What the archive's writer or its reader said.
         #[source]
         cause: CpioError,
+    },
+    /// Something cannot be held by a file system, or could not be written into one.
+    #[error("could not pack `{what}`")]
+    Image {
+        /// The segment's name.
+        what: String,
+        /// What did not fit, or failed.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// As [`RootfsError::Pack`], before the segment's name is known.
     #[error("could not pack")]
@@ -187,15 +205,22 @@ pub struct Options<'a> {
     pub jobs: usize,
     /// How much of a layer is read before it is refused.
     pub limits: Limits,
+    /// Where the images are.
+    pub root: RootKind,
 }
 
 /// A root file system in pieces, in the order in which they are joined.
 #[derive(Debug, Clone)]
 pub struct Segments {
-    /// The pieces: init, modules, images in the order of their digests, system.
+    /// The pieces of the initrd: init, modules, images in the order of their digests, system. With a root on a disk: init, boot
+    /// modules, system.
     pub parts: Vec<Segment>,
     /// What is taken from the kernel's image as files; absent if the plan has no kernel.
     pub kernel: Option<KernelFiles>,
+    /// The root on a disk; absent if all is in the initrd.
+    pub root: Option<Root>,
+    /// Least memory of a machine that boots it, in bytes, as far as it can be told from outside.
+    pub memory_floor: u64,
 }
 
 /// Pack what the plan names and the store does not have packed yet.
@@ -218,31 +243,60 @@ pub fn build(
         segment
     };
     let mut parts = vec![told(system::base(store, options.init)?)];
+    let mut mounted = Vec::new();
     let kernel = match &plan.kernel {
         Some(kernel) => {
-            parts.extend(kernel::modules(plan, kernel, store, options.limits)?.map(told));
+            match options.root {
+                RootKind::Ram => parts.extend(kernel::modules(plan, kernel, store, options.limits)?.map(told)),
+                RootKind::Disk => {
+                    if let Some((boot, all)) = kernel::disk_modules(plan, kernel, store, options.limits)? {
+                        parts.push(told(boot));
+                        mounted.push(Part::modules(told(all)));
+                    }
+                }
+            }
             Some(kernel::files(plan, kernel, store, options.limits)?)
         }
         None => None,
     };
     let images = images(plan);
     // The layers first, each alone: one large image would otherwise keep a single processor busy.
-    let layers = unpacked_layers(store, &images);
+    let layers = unpacked_layers(store, &images, options.root);
     for indexed in parallel(options.jobs, &layers, |(image, layer)| layer::index(store, image, layer, options.limits)) {
         indexed?;
     }
     let packed = parallel(options.jobs, &images, |(digest, image)| {
-        image::segment(store, digest, image, options.limits).map(told)
+        let pack = match options.root {
+            RootKind::Ram => image::segment,
+            RootKind::Disk => image::erofs,
+        };
+        pack(store, digest, image, options.limits).map(told)
     });
-    for segment in packed {
-        parts.push(segment?);
+    for ((digest, _), segment) in images.iter().zip(packed) {
+        match options.root {
+            RootKind::Ram => parts.push(segment?),
+            RootKind::Disk => mounted.push(Part::image(digest, segment?)),
+        }
     }
     for volume in &plan.volumes {
-        parts.extend(volumes::layout(volume, store)?.map(told));
+        match options.root {
+            RootKind::Ram => parts.extend(volumes::layout(volume, store)?.map(told)),
+            RootKind::Disk => {
+                let segment = volumes::layout_erofs(volume, store)?.map(told);
+                mounted.extend(segment.map(|segment| Part::volume(volume, segment)));
+            }
+        }
     }
-    let contract = users::resolve(plan, store, options.limits)?;
+    let root = match options.root {
+        RootKind::Ram => None,
+        RootKind::Disk => Some(Root::new(mounted, plan.epoch)?),
+    };
+    let mut contract = users::resolve(plan, store, options.limits)?;
+    contract.root = root.as_ref().map(Root::contract);
+    contract.memory = memory::floor(&parts, system::unpacked(plan, &contract));
     parts.push(told(system::system(plan, &contract, store)?));
-    Ok(Segments { parts, kernel })
+    let memory_floor = memory::machine(&parts);
+    Ok(Segments { parts, kernel, root, memory_floor })
 }
 
 /// List the images that some container runs or that are volumes; the kernel's is not among them unless it is such a one.
@@ -259,9 +313,9 @@ fn images(plan: &Plan) -> Vec<(Digest, &Image)> {
 }
 
 /// List the layers of all images that have to be packed, each once.
-fn unpacked_layers<'a>(store: &Store, images: &[(Digest, &'a Image)]) -> Vec<(&'a str, &'a Layer)> {
+fn unpacked_layers<'a>(store: &Store, images: &[(Digest, &'a Image)], root: RootKind) -> Vec<(&'a str, &'a Layer)> {
     let mut layers = BTreeMap::new();
-    for (_, image) in images.iter().filter(|(digest, _)| !image::is_packed(store, digest)) {
+    for (_, image) in images.iter().filter(|(digest, _)| !image::is_packed(store, digest, root)) {
         layers.extend(image.layers.iter().map(|layer| (layer.diff_id, (image.reference.as_str(), layer))));
     }
     layers.into_values().collect()

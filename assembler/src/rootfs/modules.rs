@@ -16,10 +16,11 @@ use hullkit_init::modalias;
 
 pub use elf::ElfError;
 
+pub(crate) mod boot;
 mod elf;
 mod order;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Largest module taken, in bytes after decompression; the largest of Debian's kernels is 11 MiB.
 pub const MODULE_MAX: u64 = 64 << 20;

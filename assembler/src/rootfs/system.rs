@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 
 use hullkit_init::contract::Contract;
 
+use super::memory::Memory;
 use super::segment::{Key, Packer, Segment, segment};
 use super::{RootfsError, contract_path, path, volumes};
 use crate::digest::Digest;
@@ -46,6 +47,16 @@ pub(crate) fn base(store: &Store, init: &[u8]) -> Result<Segment, RootfsError> {
         packer.append(b"dev/console", console, &[])?;
         packer.append(b"init", Attributes { mode: layout::REGULAR | 0o755, ..Attributes::default() }, init)
     })
+}
+
+/// Give the memory that the contract and the manifest's files take once they are unpacked, in bytes.
+pub(crate) fn unpacked(plan: &Plan, contract: &Contract) -> u64 {
+    let mut memory = Memory::default();
+    memory.add(serde_json::to_vec(contract).unwrap_or_default().len() as u64);
+    for file in &plan.files {
+        memory.add(if let FileContent::Blob(_, size) = file.content { size } else { 0 });
+    }
+    memory.bytes()
 }
 
 /// Find or pack the contract and the manifest's files.

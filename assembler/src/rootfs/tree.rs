@@ -76,6 +76,12 @@ impl Inode {
         self.mode & layout::TYPE == layout::DIRECTORY
     }
 
+    /// A file of ours, root's, whose `size` bytes are all of a layer.
+    pub(crate) fn file(layer: u16, size: u64) -> Self {
+        let content = Content::Data { offset: 0, size };
+        Self { mode: layout::REGULAR | 0o644, uid: 0, gid: 0, mtime: 0, layer, content, xattrs: None }
+    }
+
     /// A directory that no layer names but some layer needs.
     fn implied(layer: u16) -> Self {
         let mode = layout::DIRECTORY | 0o755;
@@ -366,6 +372,19 @@ impl Tree {
             }
         }
         links
+    }
+
+    /// Take out what lies below a directory, its own attributes included, as a tree of its own; hard links stay within each.
+    pub(crate) fn take(&mut self, place: &[u8]) -> Option<Self> {
+        let root = *self.names.get(place)?;
+        let start = [place, b"/"].concat();
+        let below = self.names.range::<[u8], _>((Bound::Excluded(start.as_slice()), Bound::Unbounded));
+        let below = below.take_while(|(path, _)| path.starts_with(&start));
+        let mut names: BTreeMap<Box<[u8]>, u32> =
+            below.map(|(path, number)| (path[start.len()..].into(), *number)).collect();
+        names.insert(Box::default(), root);
+        self.remove(place);
+        Some(Self { names, inodes: self.inodes.clone(), xattrs: self.xattrs, recent: None })
     }
 
     /// Put an entry of our own into the tree, in the place of what was there; parents are made.

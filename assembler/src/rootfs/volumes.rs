@@ -1,11 +1,12 @@
 //! Volumes in the host's root: their folders, and the images that some hold as OCI layouts.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 
 use hullkit_init::contract::{VOLUMES, Volume as Told};
 
-use super::RootfsError;
-use super::segment::{Key, Packer, Segment, relative, segment};
+use super::segment::{self, Key, Packer, Segment, relative, segment};
+use super::tree::{Inode, Tree};
+use super::{RootfsError, erofs};
 use crate::digest::Digest;
 use crate::format::cpio::layout;
 use crate::format::cpio::write::Attributes;
@@ -48,16 +49,8 @@ fn parents<W: Write>(packer: &mut Packer<W>) -> Result<(), RootfsError> {
 pub(crate) fn layout(volume: &Volume, store: &Store) -> Result<Option<Segment>, RootfsError> {
     let Some(whole) = volume.layout() else { return Ok(None) };
     let index = index(whole, &whole.reference, &whole.media_type)?;
-    let blobs: Vec<String> = whole.blobs.iter().map(|(digest, _)| digest.to_string()).collect();
-    let key = Key::new(
-        "volume",
-        [
-            ("name", volume.name.clone()),
-            ("index", Digest::of(&index).to_string()),
-            ("blobs", Digest::of(blobs.join(" ").as_bytes()).to_string()),
-        ],
-    );
-    segment(store, &format!("volume {}", volume.name), &key, |packer| {
+    let key = Key::new("volume", inputs(volume, whole, &index));
+    segment(store, &name(volume), &key, |packer| {
         let own = Told::folder(&volume.name);
         let lower = format!("{}/lower", relative(&own));
         parents(packer)?;
@@ -74,6 +67,46 @@ pub(crate) fn layout(volume: &Volume, store: &Store) -> Result<Option<Segment>, 
         Ok(())
     })
     .map(Some)
+}
+
+/// Find or make the file system of a volume that is an OCI layout, whose root is the layout's; nothing for any other.
+pub(crate) fn layout_erofs(volume: &Volume, store: &Store) -> Result<Option<Segment>, RootfsError> {
+    let Some(whole) = volume.layout() else { return Ok(None) };
+    let index = index(whole, &whole.reference, &whole.media_type)?;
+    let layers = 2..=u16::MAX;
+    if whole.blobs.len() > layers.len() {
+        return Err(RootfsError::Plan(format!("more than {} blobs of {}", layers.len(), whole.top)));
+    }
+    let key = Key::erofs("volume", inputs(volume, whole, &index));
+    segment::erofs(store, &name(volume), &key, |file, uuid| {
+        let mut tree = Tree::default();
+        tree.put(b"oci-layout", Inode::file(0, VERSION.len() as u64));
+        tree.put(b"index.json", Inode::file(1, index.len() as u64));
+        for ((digest, size), layer) in whole.blobs.iter().zip(layers) {
+            tree.put(format!("blobs/sha256/{}", digest.hex()).as_bytes(), Inode::file(layer, *size));
+        }
+        erofs::write((&name(volume), &volume.name, uuid), &tree, file, &|layer| {
+            Ok(match layer.checked_sub(2).and_then(|at| whole.blobs.get(usize::from(at))) {
+                Some((digest, _)) => Box::new(store.open_blob(digest)?),
+                None if layer == 0 => Box::new(VERSION.as_bytes()),
+                None => Box::new(Cursor::new(index.clone())),
+            })
+        })
+    })
+    .map(Some)
+}
+
+fn name(volume: &Volume) -> String {
+    format!("volume {}", volume.name)
+}
+
+fn inputs(volume: &Volume, whole: &Whole, index: &[u8]) -> [(&'static str, String); 3] {
+    let blobs: Vec<String> = whole.blobs.iter().map(|(digest, _)| digest.to_string()).collect();
+    [
+        ("name", volume.name.clone()),
+        ("index", Digest::of(index).to_string()),
+        ("blobs", Digest::of(blobs.join(" ").as_bytes()).to_string()),
+    ]
 }
 
 /// Write the layout's list of images, which names the one, and says of which type it is.

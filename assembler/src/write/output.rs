@@ -102,6 +102,12 @@ impl Output {
         &self.path
     }
 
+    /// Give the file beside the final name, to write at positions; `None` if it is complete.
+    #[must_use]
+    pub fn file(&self) -> Option<&File> {
+        if let State::Beside(file, _) = &self.state { Some(file) } else { None }
+    }
+
     /// Tell whether the final name already leads to exactly the bytes beside it, and how many they are.
     fn settle(&mut self) -> io::Result<u64> {
         let State::Beside(file, temporary) = &mut self.state else { return self.len() };

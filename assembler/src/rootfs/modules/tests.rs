@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 
 /// A module file with this `.modinfo` and no code.
-fn module(info: &[&str]) -> Vec<u8> {
+pub(crate) fn module(info: &[&str]) -> Vec<u8> {
     let info: Vec<u8> = info.iter().flat_map(|text| text.bytes().chain([0])).collect();
     let names = b"\0.modinfo\0.shstrtab\0";
     let mut file = vec![0; 0x40];
@@ -60,6 +60,25 @@ fn needs_are_transitive_and_in_load_order() {
     assert_eq!(needs(&index, "c_c"), [""; 0]);
     assert_eq!(index.modules[0].path, "/lib/modules/6.1/kernel/a.ko");
     assert_eq!(index.builtin, ["crc16", "hw_random"]);
+}
+
+#[test]
+fn a_root_is_reached_with_drivers_of_disks_and_what_they_need() {
+    let all = index(&[
+        ("drivers/net/veth.ko", &["name=veth"]),
+        ("drivers/nvme/host/nvme.ko", &["name=nvme", "depends=nvme-core"]),
+        ("drivers/nvme/host/nvme-core.ko", &["name=nvme_core", "depends=t10"]),
+        ("drivers/nvme/host/nvme-tcp.ko", &["name=nvme_tcp", "depends=nvme-core"]),
+        ("drivers/block/drbd/drbd.ko", &["name=drbd"]),
+        ("fs/erofs/erofs.ko", &["name=erofs"]),
+        ("lib/t10.ko", &["name=t10"]),
+    ])
+    .unwrap();
+    let kept = boot::boot(&all).unwrap();
+    assert_eq!(
+        kept.modules.iter().map(|module| module.name.as_str()).collect::<Vec<_>>(),
+        ["erofs", "nvme", "nvme_core", "t10"]
+    );
 }
 
 #[test]

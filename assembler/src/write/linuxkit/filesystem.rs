@@ -59,9 +59,11 @@ pub fn outputs(host: &Host<'_>, kind: Filesystem, dir: &Path, name: &str) -> Res
             squashfs::write::write(&tree, file, time, &mut out).map_err(|cause| failed(cause.into()))?;
         }
         Filesystem::Erofs => {
-            let options = erofs::write::Options { uuid: identity(host), volume: volume(), time: u64::from(time) };
+            let volume = erofs::write::Options::volume(VOLUME);
+            let options = erofs::write::Options { uuid: identity(host), volume, time: u64::from(time) };
             let image = erofs::write::Image::new(&tree, options).map_err(|cause| failed(cause.into()))?;
-            image.write(file, &mut out).map_err(|cause| failed(cause.into()))?;
+            let target = out.get_ref().file().ok_or_else(|| failed("the output is complete".into()))?;
+            image.write(file, target).map_err(|cause| failed(cause.into()))?;
         }
         Filesystem::Iso => {
             let options = iso9660::write::Options { volume: VOLUME.to_owned(), time: i64::from(time) };
@@ -74,13 +76,6 @@ pub fn outputs(host: &Host<'_>, kind: Filesystem, dir: &Path, name: &str) -> Res
     let mut outputs = boot.outputs(dir, name)?;
     outputs.push(output);
     Ok(outputs)
-}
-
-/// Give the name of the volume in EROFS's field.
-fn volume() -> [u8; 16] {
-    let mut field = [0; 16];
-    field.iter_mut().zip(VOLUME.bytes()).for_each(|(slot, byte)| *slot = byte);
-    field
 }
 
 /// Make a file system's identity of what is in it: equal plans give equal ones.

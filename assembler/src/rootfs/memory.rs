@@ -1,0 +1,121 @@
+//! How much memory a host needs before its services ask for any.
+//!
+//! ```text
+//!  a machine's memory
+//!  |  MemTotal, as the kernel counts it                                       | the kernel itself |
+//!  |  unpacked files | packed initrd, until it is unpacked      |
+//!  |  unpacked files | then what the kernel, init and one container take |
+//! ```
+//!
+//! Source: Linux, `init/initramfs.c`, `populate_rootfs`; `mm/shmem.c`, `shmem_default_max_blocks`.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use super::Segment;
+use crate::format::cpio::CpioError;
+use crate::format::cpio::read::Reader;
+
+/// Memory is given out in pieces of so many bytes.
+const PAGE: u64 = 4096;
+
+/// What an inode and a name of the RAM file system take, in bytes.
+const INODE: u64 = 1024;
+
+/// What the running kernel, init and one small container take of `MemTotal`, in bytes, unpacked files apart.
+const RUNNING: u64 = 24 << 20;
+
+/// What of a machine's memory is not in `MemTotal`, in bytes: the kernel's code and data, and what firmware keeps.
+const KERNEL: u64 = 24 << 20;
+
+/// One byte in so many describes the others: 64 bytes of each page.
+const PAGE_TABLE: u64 = 64;
+
+/// Memory that the files of an archive take once they are unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Memory {
+    bytes: u64,
+}
+
+impl Memory {
+    /// Count a name with so many bytes of data.
+    pub(crate) fn add(&mut self, size: u64) {
+        self.bytes = self.bytes.saturating_add(INODE).saturating_add(size.next_multiple_of(PAGE));
+    }
+
+    /// Give what was counted, in bytes.
+    pub(crate) fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// Count a packed archive.
+    ///
+    /// # Errors
+    ///
+    /// - [`CpioError`]: it is damaged.
+    pub(crate) fn of_archive(path: &Path) -> Result<Self, CpioError> {
+        let frame = zstd::Decoder::new(File::open(path)?)?.single_frame();
+        let mut archive = Reader::new(BufReader::with_capacity(256 << 10, frame));
+        let mut memory = Self::default();
+        while let Some(entry) = archive.next_entry()? {
+            memory.add(entry.header.size.into());
+        }
+        Ok(memory)
+    }
+}
+
+/// Give the least `MemTotal` that a host runs with, in bytes.
+///
+/// In: the segments of its initrd, and `more`, the unpacked bytes of one that is not packed yet. It is an estimate from below: who
+/// has less would not get to the first service.
+#[must_use]
+pub fn floor(parts: &[Segment], more: u64) -> u64 {
+    unpacked(parts, more).saturating_add(packed(parts).max(RUNNING))
+}
+
+/// Give the least memory of a machine that boots the host, in bytes, a multiple of 1 MiB.
+///
+/// In: the segments of its initrd. Half of what is left beside the packed initrd is the most that the kernel lets its files take.
+#[must_use]
+pub fn machine(parts: &[Segment]) -> u64 {
+    let unpacking = unpacked(parts, 0).saturating_mul(2).saturating_add(packed(parts));
+    let used = floor(parts, 0).max(unpacking).saturating_add(KERNEL);
+    used.saturating_add(used / PAGE_TABLE).next_multiple_of(1 << 20)
+}
+
+fn unpacked(parts: &[Segment], more: u64) -> u64 {
+    parts.iter().map(|part| part.unpacked).fold(more, u64::saturating_add)
+}
+
+fn packed(parts: &[Segment]) -> u64 {
+    parts.iter().map(|part| part.size).fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(size: u64, unpacked: u64) -> Segment {
+        let (name, path, reason) = Default::default();
+        Segment { name, path, size, unpacked, cached: false, reason }
+    }
+
+    #[test]
+    fn a_small_initrd_needs_what_runs_and_a_large_one_its_files_twice() {
+        let small = [part(3 << 20, 8 << 20), part(1 << 20, 2 << 20)];
+        assert_eq!(floor(&small, 0), (10 << 20) + RUNNING);
+        // Busybox's host has been seen to boot with 84 MiB.
+        assert!(machine(&small) <= 84 << 20, "{}", machine(&small) >> 20);
+        let large = [part(100 << 20, 300 << 20)];
+        assert_eq!(floor(&large, 1 << 20), 401 << 20);
+        assert!(machine(&large) > (2 * 300 + 100) << 20);
+    }
+
+    #[test]
+    fn pages_and_names_are_counted() {
+        let mut memory = Memory::default();
+        [0, 1, 4096, 4097].into_iter().for_each(|size| memory.add(size));
+        assert_eq!(memory.bytes(), 4 * INODE + 4 * PAGE);
+    }
+}
