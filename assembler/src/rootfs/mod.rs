@@ -307,7 +307,7 @@ pub fn build(
     contract.root = root.as_ref().map(Root::contract);
     contract.memory = memory::floor(&parts, system::unpacked(plan, &contract));
     parts.push(told(system::system(plan, &contract, store)?));
-    let memory_floor = memory::machine(&parts);
+    let memory_floor = memory::machine(&parts, plan.arch);
     Ok(Segments { parts, kernel, root, memory_floor })
 }
 

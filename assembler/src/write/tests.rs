@@ -76,7 +76,7 @@ fn a_joined_file_is_left_alone_only_if_every_byte_is_there() {
 #[test]
 fn a_plan_without_kernel_is_refused() {
     let plan = fixture::plan(None, Vec::new());
-    let segments = crate::rootfs::Segments { parts: Vec::new(), kernel: None };
+    let segments = crate::rootfs::Segments { parts: Vec::new(), kernel: None, root: None, memory_floor: 0 };
     let error = initrd::outputs(&plan, &segments, Path::new("/nowhere"), "x").unwrap_err();
     assert_eq!(error.to_string(), "the manifest names no kernel, which `kernel+initrd` needs");
 }

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 
 /// Drivers of disks and of what leads to them, the file systems of a root, and the random numbers of virtual machines: what their
 /// paths below `kernel/` start with.
-const WANTED: [&str; 21] = [
+const WANTED: [&str; 20] = [
     "drivers/ata/",
     "drivers/block/",
     "drivers/cdrom/",
@@ -15,7 +15,6 @@ const WANTED: [&str; 21] = [
     "drivers/hv/hv_vmbus.",
     "drivers/message/fusion/",
     "drivers/mmc/",
-    "drivers/nvdimm/",
     "drivers/nvme/host/",
     "drivers/pci/controller/",
     "drivers/phy/",
@@ -33,7 +32,8 @@ const WANTED: [&str; 21] = [
 
 /// What of it leads to no disk of this machine: storage behind a network, which needs a network first, what offers disks to others,
 /// tapes, disks in memory and for tests, and devices that are no disks.
-const UNWANTED: [&str; 49] = [
+const UNWANTED: [&str; 50] = [
+    "drivers/ata/pata_pcmcia.",
     "drivers/block/aoe/",
     "drivers/block/brd.",
     "drivers/block/drbd/",
