@@ -72,18 +72,17 @@ files: [{path: etc/motd, contents: hello}]
                 give(&root.join(self.folder.split('/').next().unwrap_or_default()));
                 give(root);
             }
-            let mut words: Vec<OsString> = Vec::new();
-            let mut word = |text: &str| words.push(text.into());
-            ["sh", "-c", "umask $0; exec \"$@\"", self.umask].map(&mut word);
+            let mut words = vec!["sh", "-c", "umask $0; exec \"$@\"", self.umask];
             if self.alone {
-                ["taskset", "-c", "0"].map(&mut word);
+                words.extend(["taskset", "-c", "0"]);
             }
             if is_nobody {
-                ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"].map(&mut word);
+                words.extend(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
             }
-            ["./hullkit", "build", "--offline", "host.yml", "--arch", arch.name(), "--dir", "out"].map(&mut word);
-            ["--format", &formats.join(",")].map(&mut word);
-            let mut command = Command::new(&words[0]);
+            words.extend(["./hullkit", "build", "--offline", "host.yml", "--arch", arch.name(), "--dir", "out"]);
+            let formats = formats.join(",");
+            words.extend(["--format", &formats]);
+            let mut command = Command::new(words[0]);
             command.args(&words[1..]).current_dir(&home).env_clear();
             command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
             command.env("HOME", &home).env("HULLKIT_CACHE", home.join("cache"));

@@ -84,15 +84,15 @@ pub struct RunArgs {
     /// End the machine after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
-    /// Its firmware and its disks.
-    #[command(flatten)]
-    hardware: Hardware,
     /// What images' names mean, if a manifest is built.
     #[command(flatten)]
     naming: Naming,
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS")]
     extra: Vec<OsString>,
+    /// Its firmware and its disks.
+    #[command(flatten)]
+    hardware: Hardware,
 }
 
 /// A machine's firmware and its disks.

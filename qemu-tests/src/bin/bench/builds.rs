@@ -31,7 +31,10 @@ pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result
 /// Run `hullkit build` to its end.
 pub(crate) fn build(place: &Place, manifest: &Path, into: &Path, cache: &Path) -> anyhow::Result<Cost> {
     let mut command = Command::new(&place.hullkit);
-    command.args(place::build_args(manifest, Arch::Amd64, into)).env("HULLKIT_CACHE", cache).arg("--quiet");
+    command
+        .args(place::build_args(manifest, "kernel+initrd", Arch::Amd64, into))
+        .env("HULLKIT_CACHE", cache)
+        .arg("--quiet");
     let started = Instant::now();
     let mut child = command.stdout(Stdio::null()).spawn().context("could not start `hullkit`")?;
     let status_file = format!("/proc/{}/status", child.id());
