@@ -1,6 +1,7 @@
 //! Byte layouts. Values become bytes here, and bytes values: no paths of the host, no clock, no environment.
 
 pub mod bios;
+mod blocks;
 pub mod cpio;
 #[cfg(test)]
 mod disks;
