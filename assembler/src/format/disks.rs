@@ -9,6 +9,7 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use super::sparse::Sparse;
+use crate::digest::Digest;
 
 /// An identity for whatever wants one.
 pub(super) const ID: [u8; 16] = *b"0123456789abcdef";
@@ -155,6 +156,13 @@ pub(super) fn unpacks(tool: &str, write: impl Fn(&Sparse, usize, &mut Vec<u8>) -
         disk.reader().read_to_end(&mut bytes).unwrap();
         assert!(output.stdout == bytes, "{name}");
     }
+}
+
+/// Name all bytes of a small file.
+pub(super) fn digest(file: &Sparse) -> String {
+    let mut bytes = vec![0; usize::try_from(file.size()).unwrap()];
+    file.read_at(0, &mut bytes).unwrap();
+    Digest::of(&bytes).short()
 }
 
 /// Hold text against a golden file, or write that if `BLESS` is set.

@@ -15,17 +15,19 @@
 use std::io::{self, Write};
 
 use flate2::Crc;
-use lzma_rust2::{Lzma2Options, Lzma2Writer, LzmaOptions};
+use lzma_rust2::{Lzma2Options, Lzma2Writer};
 
 use super::pieces::packed;
 use super::sparse::Sparse;
 
 /// Length of a piece, in bytes.
 const PIECE: usize = 4 << 20;
-/// How far back matches may lie, in bytes: a thread needs about twelve times as much memory.
-const WINDOW: u32 = 4 << 20;
-/// The same as a filter has it: `2 << (20 / 2 + 11)`.
-const WINDOW_CODE: u8 = 20;
+/// How far back matches may lie, in bytes. A thread needs about twelve times as much memory, and twice as far saves 0.4 %.
+const WINDOW: u32 = 2 << 20;
+/// The same as a filter has it: `2 << (18 / 2 + 11)`.
+const WINDOW_CODE: u8 = 18;
+/// The level that zeros are compressed with: they come out the same, at a fraction of the time.
+const ZEROS: u32 = 1;
 /// Flags of the stream: blocks end with a CRC-32.
 const FLAGS: [u8; 2] = [0, 1];
 
@@ -40,14 +42,12 @@ struct Block {
 
 /// Compress a disk into `out`, with so many threads. Equal disks and levels give equal bytes.
 ///
-/// In: `level`, 0 to 9, as of `xz`, whose default is 6; whatever the level, matches lie within 4 MiB.
+/// In: `level`, 0 to 9, as of `xz`, whose default is 6; whatever the level, matches lie within 2 MiB.
 ///
 /// # Errors
 ///
 /// - Those of the disk's files and of `out`.
 pub fn write(disk: &Sparse, level: u32, jobs: usize, out: &mut impl Write) -> io::Result<()> {
-    let mut options = LzmaOptions::with_preset(level);
-    options.dict_size = WINDOW;
     out.write_all(b"\xfd7zXZ\0")?;
     out.write_all(&FLAGS)?;
     out.write_all(&sum(&FLAGS))?;
@@ -56,7 +56,7 @@ pub fn write(disk: &Sparse, level: u32, jobs: usize, out: &mut impl Write) -> io
         disk,
         PIECE,
         jobs,
-        |piece| block(piece, &options),
+        |piece| block(piece, level),
         |block| {
             number(&mut records, block.len);
             number(&mut records, block.plain);
@@ -79,8 +79,10 @@ pub fn write(disk: &Sparse, level: u32, jobs: usize, out: &mut impl Write) -> io
 }
 
 /// Compress one piece.
-fn block(piece: &[u8], options: &LzmaOptions) -> io::Result<Block> {
-    let options = Lzma2Options { lzma_options: options.clone(), ..Lzma2Options::default() };
+fn block(piece: &[u8], level: u32) -> io::Result<Block> {
+    let level = if piece.iter().all(|byte| *byte == 0) { ZEROS } else { level };
+    let mut options = Lzma2Options::with_preset(level);
+    options.lzma_options.dict_size = WINDOW;
     let mut lzma = Lzma2Writer::new(Vec::new(), options);
     lzma.write_all(piece)?;
     let packed = lzma.finish()?;

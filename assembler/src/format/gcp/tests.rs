@@ -58,6 +58,7 @@ fn gnu_tar_writes_what_is_read() {
 #[test]
 fn a_small_image() {
     golden(&dump(&tar(&many(), TIME).unwrap()).unwrap(), "src/format/gcp/golden.txt");
+    assert_eq!(disks::digest(&tar(&disks::small(), TIME).unwrap()), "9fc0ccb97fbf");
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn qemu_checks_and_reads_vdi() {
 fn a_small_vdi() {
     let (_, disk) = disks::odd().swap_remove(5);
     golden(&dump(&dynamic(&disk, ID).unwrap()).unwrap(), "src/format/vdi/golden.txt");
+    assert_eq!(disks::digest(&dynamic(&disks::small(), ID).unwrap()), "635a95a622a3");
 }
 
 #[test]

@@ -34,6 +34,9 @@ fn vhds_have_the_length_they_should() {
 fn a_small_dynamic_vhd() {
     let (_, disk) = disks::odd().swap_remove(5);
     golden(&dump(&dynamic(&disk, ID, TIME).unwrap()).unwrap(), "src/format/vhd/golden.txt");
+    let small = disks::small();
+    assert_eq!(disks::digest(&fixed(&small, ID, TIME).unwrap()), "f4f28cbaab02");
+    assert_eq!(disks::digest(&dynamic(&small, ID, TIME).unwrap()), "8b7f987d0a85");
     let text = dump(&fixed(&disk, ID, TIME).unwrap()).unwrap();
     assert!(text.starts_with("140000000 footer kind 2 size 5368709120 chs 10402/16/63 t753315200 `win `"), "{text}");
 }

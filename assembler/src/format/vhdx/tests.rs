@@ -36,6 +36,7 @@ fn large_disks_have_large_blocks() {
 fn a_small_vhdx() {
     let (_, disk) = disks::odd().swap_remove(5);
     golden(&dump(&dynamic(&disk, ID).unwrap()).unwrap(), "src/format/vhdx/golden.txt");
+    assert_eq!(disks::digest(&dynamic(&disks::small(), ID).unwrap()), "23d6b8c5508c");
 }
 
 #[test]

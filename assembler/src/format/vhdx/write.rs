@@ -100,20 +100,17 @@ fn header(id: [u8; 16], sequence: u64) -> Header {
     header
 }
 
-/// Make a region table, with the zeros that its checksum reaches over.
+/// Make a region table, without the zeros that its checksum reaches over.
 fn regions(bat_len: u32) -> Vec<u8> {
     let region =
         |id, offset: u64, len: u32| Region { id, offset: offset.into(), len: len.into(), required: REQUIRED.into() };
     let regions = [region(BAT_REGION, BAT, bat_len), region(METADATA_REGION, METADATA, MIB_LEN)];
     let mut head =
         RegionTable { signature: REGION_SIGNATURE, entries: 2.into(), checksum: 0.into(), reserved: 0.into() };
-    let table = |head: RegionTable| {
-        let mut table = [head.as_bytes(), regions.as_bytes()].concat();
-        table.resize(usize::try_from(PART).unwrap_or_default(), 0);
-        table
-    };
-    head.checksum = checksum(&table(head)).into();
-    table(head)
+    let mut whole = [head.as_bytes(), regions.as_bytes()].concat();
+    whole.resize(usize::try_from(PART).unwrap_or_default(), 0);
+    head.checksum = checksum(&whole).into();
+    [head.as_bytes(), regions.as_bytes()].concat()
 }
 
 /// Make the table of the metadata's items.
