@@ -115,6 +115,7 @@ pub(crate) fn plan(kernel: Option<Image>, images: Vec<Image>) -> Plan {
     });
     let images = kernel.into_iter().chain(images);
     Plan {
+        boot: crate::plan::boot::Boot::default(),
         version: crate::plan::VERSION,
         arch: Arch::Amd64,
         epoch: 1_700_000_000,
