@@ -170,7 +170,10 @@ pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
         return Ok(());
     };
     let wanted = named.unwrap_or_else(|| Wanted::Uuid(root.uuid.clone()));
-    let Some(place) = search::find(host, root, &wanted)? else { return Ok(()) };
+    host.searching = true;
+    let found = search::find(host, root, &wanted);
+    host.searching = false;
+    let Some(place) = found? else { return Ok(()) };
     for image in &root.images {
         mount(host, root, image, &place)?;
     }
