@@ -152,6 +152,6 @@ mod tests {
         let file = |text: &str| text.parse::<Cell>().expect(text).file(Path::new("out/host"));
         assert_eq!(file("amd64 uefi vhd ide").expect("a disk"), Path::new("out/host.vhd"));
         assert_eq!(file("amd64 uefi uki").expect("a program"), Path::new("out/host.efi"));
-        assert!(file("amd64 bios kernel+initrd").is_err());
+        file("amd64 bios kernel+initrd").expect_err("three files");
     }
 }
