@@ -64,7 +64,7 @@ pub enum Format {
     Gcp,
     /// `NAME.raw`: the disk as Amazon's cloud imports it.
     Aws,
-    /// `NAME.ipxe` with `NAME-kernel`, `NAME-netboot.img` and `NAME-root.img`, to boot from a web server.
+    /// `NAME.ipxe` with `NAME-kernel` and `NAME-netboot.img`, to boot from a web server.
     Netboot,
     /// `NAME-rpi.img`: an SD card for the Raspberry Pi.
     #[value(alias = "rpi3")]
@@ -191,7 +191,7 @@ impl Format {
     #[must_use]
     pub fn default_root(self) -> Root {
         match self.medium() {
-            Medium::Disk(_) | Medium::Netboot => Root::Disk,
+            Medium::Disk(_) => Root::Disk,
             Medium::Iso(_) if self != Self::IsoEfiInitrd => Root::Disk,
             _ => Root::Ram,
         }
@@ -200,7 +200,7 @@ impl Format {
     /// Tell whether the format has a place for images beside the initial RAM file system.
     #[must_use]
     pub fn has_disk(self) -> bool {
-        matches!(self.medium(), Medium::Disk(_) | Medium::Iso(_) | Medium::Netboot)
+        matches!(self.medium(), Medium::Disk(_) | Medium::Iso(_))
     }
 
     /// Tell whether only LinuxKit's layout has the format.

@@ -47,7 +47,7 @@ pub(super) fn wanted(args: &BuildArgs) -> anyhow::Result<Vec<Format>> {
 pub(super) fn root(args: &BuildArgs, said: Option<Root>, format: Format) -> anyhow::Result<Root> {
     match args.root {
         Some(Root::Disk) if !format.has_disk() => {
-            bail!("{} has no disk for the images: leave --root out, or choose a disk, an ISO or netboot", format.name())
+            bail!("{} has no disk for the images: leave --root out, or choose a disk or an ISO", format.name())
         }
         Some(root) => Ok(root),
         // What the manifest says holds for the formats that have a choice.
