@@ -21,7 +21,7 @@ static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 ///
 /// - The disk could not be read, or `state` or `pack` failed.
 /// - The first that `each` returns.
-pub fn pack<S, R: Send, E: From<io::Error>>(
+pub(super) fn pack<S, R: Send, E: From<io::Error>>(
     disk: &Sparse,
     block: usize,
     jobs: usize,
