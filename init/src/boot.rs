@@ -95,7 +95,9 @@ impl BootError {
                 "give the machine more memory: the initrd was not unpacked to its end, and the kernel then says `Initramfs \
                  unpacking failed`; if it does not, build the image again"
             }
-            Self::Memory { .. } => "give the machine more memory, or build the image with its root on a disk (`--root disk`)",
+            Self::Memory { .. } => {
+                "give the machine more memory, or build the image with its root on a disk (`--root disk`)"
+            }
             Self::Root(error) => error.hint(),
             Self::Ramfs(_) | Self::Signals(_) => "boot this image on a supported kernel (Linux 5.14 or later)",
             Self::Mount { .. } => "use a kernel with this file system built in (proc, sysfs, devtmpfs, tmpfs, cgroup2)",

@@ -41,6 +41,8 @@ pub struct Host<S> {
     pub buttons: Buttons,
     /// Everything that was started; a unit's position is its name for the rest of the program.
     pub units: Vec<Unit>,
+    /// The root is being looked for: a device that comes is no news.
+    pub searching: bool,
     /// Modules of the contract that only the root may have.
     pub absent: Vec<String>,
     /// Somebody wants the host to go down.
@@ -70,6 +72,7 @@ impl<S: Sys> Host<S> {
             console: Console::default(),
             buttons: Buttons::default(),
             units: Vec::new(),
+            searching: false,
             absent: Vec::new(),
             asked: None,
             online: false,
@@ -152,7 +155,8 @@ impl<S: Sys> Host<S> {
     /// Load the drivers of devices that were plugged in, and say so: on a host that runs, a driver is news.
     fn greet_devices(&mut self) {
         let report = self.sys.load_for_new_devices();
-        for name in &report.loaded {
+        let news = if self.searching { &[] } else { &report.loaded[..] };
+        for name in news {
             self.say(&format!("new device: module `{name}` loaded"));
         }
         for (name, reason) in &report.failed {

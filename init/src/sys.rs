@@ -504,7 +504,8 @@ fn block_devices(folder: &Path) -> Vec<(String, u64)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let whole = entries.flatten().filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
-        let numbered = |kind: &&str| name.strip_prefix(*kind).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let numbered =
+            |kind: &&str| name.strip_prefix(*kind).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         if NOT_DISKS.iter().any(|kind| numbered(&kind)) || entry.path().join("partition").exists() {
             return None;
         }

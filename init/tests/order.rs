@@ -358,7 +358,9 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
         list(&["farewell"]),
         list(&["seed"])
     );
-    let plugged = Report { loaded: vec!["virtio_blk".to_owned()], failed: vec![("odd".to_owned(), "no".to_owned())] };
+    let loaded = vec!["virtio_blk".to_owned()];
+    let failed = vec![("odd".to_owned(), "no".to_owned())];
+    let plugged = Report { loaded, failed, ..Report::default() };
     let recorder = boot(contract, |recorder| recorder.plugged = plugged);
     compare("volumes.txt", &recorder);
 }
@@ -494,9 +496,11 @@ fn a_root_may_be_named_and_is_refused_if_it_is_another_or_cut_off() {
 #[test]
 fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
     for (offset, size) in [(12288, 8192), (u64::MAX - 4095, 4096), (4096, u64::MAX)] {
-        let contract = with_root("").replace(r#""offset":4096,"size":8192"#, &format!(r#""offset":{offset},"size":{size}"#));
-        let recorder =
-            boot(contract, |recorder| recorder.disks = vec![("/dev/vda".to_owned(), second(0), Ok(erofs(0x5a, 20000)))]);
+        let contract =
+            with_root("").replace(r#""offset":4096,"size":8192"#, &format!(r#""offset":{offset},"size":{size}"#));
+        let recorder = boot(contract, |recorder| {
+            recorder.disks = vec![("/dev/vda".to_owned(), second(0), Ok(erofs(0x5a, 20000)))]
+        });
         assert!(!recorder.transcript.iter().any(|line| line.starts_with("attach")), "{:?}", recorder.transcript);
         assert!(recorder.console_text().contains("`/images/web/rootfs` does not lie in the root"));
     }

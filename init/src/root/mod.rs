@@ -132,11 +132,15 @@ impl RootError {
             }
             Self::Short { .. } => "write the image to the disk again, all of it, or give the disk its full size",
             Self::Outside { .. } => "build the image again, with the `hullkit` this init came with",
-            Self::Attach { .. } => "add the module `loop` to the image (`modules.include`), or use a kernel that has it built in",
+            Self::Attach { .. } => {
+                "add the module `loop` to the image (`modules.include`), or use a kernel that has it built in"
+            }
             Self::Mount { cause, .. } if cause.raw_os_error() == Some(libc::ENODEV) => {
                 "add the module `erofs` to the image (`modules.include`), or use a kernel that has it built in"
             }
-            Self::Mount { .. } => "see what the kernel says of erofs above; if the disk is damaged, write the image to it again",
+            Self::Mount { .. } => {
+                "see what the kernel says of erofs above; if the disk is damaged, write the image to it again"
+            }
         }
     }
 
@@ -166,7 +170,10 @@ pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
         return Ok(());
     };
     let wanted = named.unwrap_or_else(|| Wanted::Uuid(root.uuid.clone()));
-    let Some(place) = search::find(host, root, &wanted)? else { return Ok(()) };
+    host.searching = true;
+    let found = search::find(host, root, &wanted);
+    host.searching = false;
+    let Some(place) = found? else { return Ok(()) };
     for image in &root.images {
         mount(host, root, image, &place)?;
     }
