@@ -506,7 +506,7 @@ fn block_devices(folder: &Path) -> Vec<(String, u64)> {
         let name = entry.file_name().into_string().ok()?;
         let numbered =
             |kind: &&str| name.strip_prefix(*kind).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        if NOT_DISKS.iter().any(|kind| numbered(&kind)) || entry.path().join("partition").exists() {
+        if NOT_DISKS.iter().any(numbered) || entry.path().join("partition").exists() {
             return None;
         }
         // Always in sectors of 512 bytes, whatever the device has.

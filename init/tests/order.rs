@@ -358,11 +358,9 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
         list(&["farewell"]),
         list(&["seed"])
     );
-    let plugged = Report {
-        loaded: vec!["virtio_blk".to_owned()],
-        failed: vec![("odd".to_owned(), "no".to_owned())],
-        ..Report::default()
-    };
+    let loaded = vec!["virtio_blk".to_owned()];
+    let failed = vec![("odd".to_owned(), "no".to_owned())];
+    let plugged = Report { loaded, failed, ..Report::default() };
     let recorder = boot(contract, |recorder| recorder.plugged = plugged);
     compare("volumes.txt", &recorder);
 }

@@ -174,16 +174,25 @@ pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     let found = search::find(host, root, &wanted);
     host.searching = false;
     let Some(place) = found? else { return Ok(()) };
-    for image in &root.images {
-        mount(host, root, image, &place)?;
-    }
-    host.say(&format!("root: {} images on {place}", root.images.len()));
+    mount(host, root, &place)?;
     drivers::load_more(host);
     Ok(())
 }
 
-/// Mount one image of the root.
-fn mount<S: Sys>(host: &mut Host<S>, root: &Root, image: &RootImage, place: &Place) -> Result<(), RootError> {
+/// Mount every image of a root, wherever it is.
+///
+/// # Errors
+///
+/// [`RootError::Outside`], [`RootError::Attach`], [`RootError::Mount`].
+pub fn mount<S: Sys>(host: &mut Host<S>, root: &Root, place: &Place) -> Result<(), RootError> {
+    for image in &root.images {
+        mount_image(host, root, image, place)?;
+    }
+    host.say(&format!("root: {} images on {place}", root.images.len()));
+    Ok(())
+}
+
+fn mount_image<S: Sys>(host: &mut Host<S>, root: &Root, image: &RootImage, place: &Place) -> Result<(), RootError> {
     let &RootImage { ref target, offset, size } = image;
     let outside = || RootError::Outside { target: target.clone(), offset, size };
     let inside = offset.checked_add(size).is_some_and(|end| end <= root.size);
