@@ -36,6 +36,9 @@ pub(super) struct Wanted {
     pub(super) root: Root,
 }
 
+/// What makes the files of a format that does not boot by itself: their folder, and the first part of their names.
+pub(super) type Loose<'l> = dyn Fn(Format, &Path, &str) -> Result<Vec<Output>, WriteError> + Sync + 'l;
+
 /// Tell where the images of every format are.
 pub(super) fn wanted(job: &Job<'_>, said: Option<Root>) -> anyhow::Result<Vec<Wanted>> {
     let one = |format: &Format| Ok(Wanted { format: *format, root: formats::root(job.args, said, *format)? });
@@ -64,7 +67,7 @@ pub(super) fn make(
     wanted: &[Wanted],
     boots: &BTreeMap<Root, Boot>,
     firmware: &BTreeMap<String, Sparse>,
-    loose: &(dyn Fn(Format, &Path, &str) -> Result<Vec<Output>, WriteError> + Sync),
+    loose: &Loose<'_>,
 ) -> anyhow::Result<Vec<Made>> {
     let (dir, name) = (&job.args.dir, job.args.file_name(arch));
     let size = job.args.size.map(super::Size::bytes);

@@ -113,6 +113,7 @@ fn reads_back(stream: &Stream) {
     holds(stream, &image(stream));
 }
 
+#[expect(clippy::ptr_arg, reason = "a slice without a known length is no contents")]
 fn holds(stream: &Stream, image: &Vec<u8>) {
     let tree = stream.tree();
     let reader = Reader::new(image).unwrap();
