@@ -207,11 +207,13 @@ files: [{path: ../x, contents: y, mode: '0644'}]
         let place = place();
         for (args, say) in [
             (&["build", "--docker", "host.yml"][..], "docker-archive:"),
-            (&["build", "--size", "much", "host.yml"], "512M"),
             (&["build", "--sbom-output", "../x", "-o", "-", "host.yml"], "../x"),
         ] {
             assert!(fail(&place, args).contains(say), "{args:?}");
         }
+        let output = hullkit(&place, &["build", "--size", "much", "host.yml"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("512M"));
     }
 
     #[test]
