@@ -9,8 +9,8 @@
 //! ```
 //!
 //! What is less than a block lies behind its inode, in the same block, so that a small file costs one read. All places but those
-//! of files' blocks follow from names, sizes and attributes ([`place`](place)); files come in any order, each once, and blocks that
-//! are equal are there once ([`write`](write)).
+//! of files' blocks follow from names, sizes and attributes ([`place`]); files come in any order, each once, and blocks that
+//! are equal are there once ([`mod@write`]).
 //!
 //! Source: Linux, `Documentation/filesystems/erofs.rst`, "On-disk details", and `fs/erofs/erofs_fs.h`.
 
