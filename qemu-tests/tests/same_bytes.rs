@@ -17,7 +17,8 @@ mod tests {
     use qemu_tests::place::Place;
 
     /// Formats of a host that Hullkit's init runs.
-    const NATIVE: [&str; 2] = ["kernel+initrd", "tar"];
+    const NATIVE: [&str; 12] =
+        ["kernel+initrd", "tar", "uki", "raw", "iso", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "gcp", "raw.zst"];
 
     /// Formats of a host that LinuxKit's init runs.
     const LINUXKIT: [&str; 7] =
