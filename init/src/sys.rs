@@ -134,7 +134,7 @@ pub trait Sys {
     fn detach(&mut self, target: &str) -> io::Result<()>;
     /// Unmount, or mount read-only what is still in use.
     fn unmount(&mut self, target: &str) -> io::Result<()>;
-    /// Bind `/` over itself and make that mount the root (see [`crate::early::root`]).
+    /// Bind `/` over itself and make that mount the root (see [`crate::early::ramfs`]).
     fn move_root(&mut self, over: &str) -> io::Result<()>;
     /// Read a whole file.
     fn read(&mut self, path: &str) -> io::Result<Vec<u8>>;
