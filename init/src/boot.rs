@@ -96,7 +96,7 @@ impl BootError {
                  unpacking failed`; if it does not, build the image again"
             }
             Self::Memory { .. } => {
-                "give the machine more memory, or build the image with its root on a disk (`--root disk`)"
+                "give the machine more memory; an image whose root is on a disk (`--root disk`) needs less"
             }
             Self::Root(error) => error.hint(),
             Self::Ramfs(_) | Self::Signals(_) => "boot this image on a supported kernel (Linux 5.14 or later)",
