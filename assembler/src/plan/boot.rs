@@ -17,7 +17,7 @@ use crate::store::Store;
 pub enum Root {
     /// In memory, unpacked from the initial RAM file system.
     Ram,
-    /// On the disk, the CD or the web server that the host boots from.
+    /// On the disk or the CD that the host boots from.
     Disk,
 }
 
