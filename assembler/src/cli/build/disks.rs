@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::{Job, formats, stages};
+use crate::digest::Digest;
 use crate::embedded;
 use crate::format::parallel::in_order;
 use crate::format::sparse::Sparse;
+use crate::format::tar::read::Limits;
+use crate::plan::Image;
 use crate::plan::boot::{self, Root};
 use crate::platform::Arch;
+use crate::rootfs::{self, RootfsError};
 use crate::store::Store;
 use crate::write::boot::Boot;
 use crate::write::container::Disk;
@@ -55,6 +59,18 @@ pub(super) fn stub(boot: &boot::Boot, store: &Store, arch: Arch) -> anyhow::Resu
         }
         None => Ok(Cow::Borrowed(embedded::stub(arch)?)),
     }
+}
+
+/// Take out the files of a board's firmware, if a format wants them.
+pub(super) fn firmware(
+    job: &Job<'_>,
+    boot: &boot::Boot,
+    images: &BTreeMap<Digest, Image>,
+) -> Result<BTreeMap<String, Sparse>, RootfsError> {
+    if !job.formats.contains(&Format::Rpi) {
+        return Ok(BTreeMap::new());
+    }
+    rootfs::firmware::files(boot.firmware.as_ref(), images, job.store, Limits::default())
 }
 
 /// Make the files of all formats, several side by side.

@@ -60,11 +60,7 @@ pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &LinuxkitPlan) -> anyhow::Re
         let stub = disks::stub(&plan.boot, job.store, arch)?;
         boots.insert(Root::Ram, Boot::linuxkit(&job.args.base_name(), plan, packed, stub, &format.name())?);
     }
-    let firmware = if job.formats.contains(&Format::Rpi) {
-        rootfs::firmware::files(plan.boot.firmware.as_ref(), &plan.images, job.store, Limits::default())?
-    } else {
-        BTreeMap::new()
-    };
+    let firmware = disks::firmware(job, &plan.boot, &plan.images)?;
     let loose = |format: Format, dir: &Path, name: &str| loose(job, &host, packed.as_ref(), format, dir, name);
     let made = disks::make(job, arch, &wanted, &boots, &firmware, &loose)?;
     Ok((inputs(plan), made))

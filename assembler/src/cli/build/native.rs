@@ -40,11 +40,7 @@ pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &Plan) -> anyhow::Result<(In
             boots.insert(wanted.root, Boot::native(&name, plan, segments, stub, &wanted.format.name())?);
         }
     }
-    let firmware = if job.formats.contains(&Format::Rpi) {
-        rootfs::firmware::files(plan.boot.firmware.as_ref(), &plan.images, job.store, Limits::default())?
-    } else {
-        BTreeMap::new()
-    };
+    let firmware = disks::firmware(job, &plan.boot, &plan.images)?;
     let loose = |format: Format, dir: &Path, name: &str| match packed.get(&Root::Ram) {
         Some(segments) => loose(job, plan, segments, format, dir, name),
         None => Ok(Vec::new()),
