@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::data::{self, DataError};
 use crate::early;
 use crate::failure;
 use crate::host::Host;
@@ -61,6 +62,9 @@ pub enum BootError {
     /// The images of the host are not there.
     #[error(transparent)]
     Root(#[from] RootError),
+    /// There is no place for what volumes keep.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A volume could not be mounted.
     #[error("could not mount the volume `{name}`")]
     Volume {
@@ -99,6 +103,7 @@ impl BootError {
                 "give the machine more memory; an image whose root is on a disk (`--root disk`) needs less"
             }
             Self::Root(error) => error.hint(),
+            Self::Data(error) => error.hint(),
             Self::Ramfs(_) | Self::Signals(_) => "boot this image on a supported kernel (Linux 5.14 or later)",
             Self::Mount { .. } => "use a kernel with this file system built in (proc, sysfs, devtmpfs, tmpfs, cgroup2)",
             Self::ContractRead(_) | Self::ContractText(_) | Self::ContractVersion { .. } => {
@@ -131,6 +136,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("name", early::name::set),
         ("network", network_child::start),
         ("buttons", buttons),
+        ("data", data::enter),
         ("volumes", volumes::mount),
         ("onboot", onboot::run),
         ("services", services::start),

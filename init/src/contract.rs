@@ -10,7 +10,7 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Version of the contract: raised whenever an older init would misread it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Where the contract lies in the host's root, an absolute path.
 pub const PATH: &str = "/hullkit/contract.json";
@@ -27,6 +27,9 @@ pub const IMAGES: &str = "/images";
 
 /// Folder of the volumes, an absolute path; what containers bind is `<VOLUMES>/<name>/merged` (LinuxKit's path).
 pub const VOLUMES: &str = "/containers/volumes";
+
+/// Name of the partition that volumes keep what is written on (GPT's partition name).
+pub const DATA_NAME: &str = "hullkit-data";
 
 /// The host's list of name servers, which every container on the host's network reads: written by init, empty at first.
 pub const RESOLV_CONF: &str = "/run/resolvconf/resolv.conf";
@@ -116,6 +119,9 @@ pub struct Volume {
     /// Show it read-only instead of under a writable overlay.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub readonly: bool,
+    /// Keep what is written on the partition [`DATA_NAME`], instead of in memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub persistent: bool,
 }
 
 impl Volume {

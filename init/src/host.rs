@@ -26,6 +26,23 @@ use crate::sys::{Exit, Power, Started, Sys, Want};
 /// Chunks read from an output after its container has ended; more than a full pipe holds.
 const LAST_CHUNKS: usize = 16;
 
+/// Time between two looks for something if the kernel tells of nothing new.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Time after which it is said that somebody waits.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What came of waiting.
+#[derive(Debug)]
+pub enum Waited<T> {
+    /// It is there.
+    Found(T),
+    /// Somebody wants the host to go down.
+    Asked,
+    /// It did not come in so long a time.
+    Late(Duration),
+}
+
 /// PID 1.
 #[derive(Debug)]
 pub struct Host<S> {
@@ -43,6 +60,8 @@ pub struct Host<S> {
     pub units: Vec<Unit>,
     /// The root is being looked for: a device that comes is no news.
     pub searching: bool,
+    /// The block device that the root is on, or in a partition of which it is; an absolute path.
+    pub disk: Option<String>,
     /// Modules of the contract that only the root may have.
     pub absent: Vec<String>,
     /// Somebody wants the host to go down.
@@ -73,6 +92,7 @@ impl<S: Sys> Host<S> {
             buttons: Buttons::default(),
             units: Vec::new(),
             searching: false,
+            disk: None,
             absent: Vec::new(),
             asked: None,
             online: false,
@@ -150,6 +170,34 @@ impl<S: Sys> Host<S> {
             self.ended(pid, exit);
         }
         self.greet_devices();
+    }
+
+    /// Look for something until it is there or the time is over. In: what it is, for people.
+    pub fn wait_for<T>(
+        &mut self,
+        timeout: Duration,
+        what: &str,
+        mut look: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Waited<T> {
+        let start = self.sys.uptime();
+        let mut silent = true;
+        while self.asked.is_none() {
+            if let Some(found) = look(self) {
+                return Waited::Found(found);
+            }
+            let waited = self.sys.uptime().saturating_sub(start);
+            if waited >= timeout {
+                return Waited::Late(waited);
+            }
+            if silent && waited >= PATIENCE {
+                silent = false;
+                self.say(&format!("waiting up to {} s for {what}", timeout.as_secs()));
+            }
+            // Takes in the kernel's news, and with them loads the drivers of devices that come only now.
+            let next = self.sys.uptime() + PAUSE;
+            self.turn(Some(next.min(start + timeout)));
+        }
+        Waited::Asked
     }
 
     /// Load the drivers of devices that were plugged in, and say so: on a host that runs, a driver is news.

@@ -18,6 +18,10 @@ pub mod console;
 #[cfg(feature = "pid1")]
 pub mod container;
 #[cfg(feature = "pid1")]
+pub mod data;
+#[cfg(feature = "pid1")]
+pub mod disk;
+#[cfg(feature = "pid1")]
 pub mod early;
 #[cfg(feature = "pid1")]
 pub mod failure;

@@ -24,8 +24,8 @@ use rustix::system::RebootCommand;
 use crate::button::Buttons;
 use crate::container::{self, Section};
 use crate::contract::Container;
+use crate::disk::Disk;
 use crate::early::modules::{Loader, ModulesError, Report};
-use crate::root::disk::Disk;
 
 /// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
 const LONGEST_FILE: u64 = 64 << 20;
@@ -128,8 +128,8 @@ pub trait Sys {
     fn share(&mut self, target: &str) -> io::Result<()>;
     /// Show what lies at a path at another one too, read-only there.
     fn bind_readonly(&mut self, source: &str, target: &str) -> io::Result<()>;
-    /// Give a directory the owner, group and mode of another.
-    fn copy_owner(&mut self, from: &str, to: &str) -> io::Result<()>;
+    /// Make a directory with the owner and the mode of another; one that is there stays as it is.
+    fn make_like(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Unmount at once, open files or not.
     fn detach(&mut self, target: &str) -> io::Result<()>;
     /// Unmount, or mount read-only what is still in use.
@@ -151,8 +151,12 @@ pub trait Sys {
     fn block_devices(&mut self) -> Vec<(String, u64)>;
     /// Open a block device or a file for reading.
     fn open_disk(&mut self, path: &str) -> io::Result<Box<dyn Disk>>;
-    /// Make a part of a block device or file, in bytes, a block device that only reads, and that goes with its last user.
-    fn attach(&mut self, path: &str, offset: u64, size: u64) -> io::Result<Attached>;
+    /// Write to a block device: offsets and bytes, each piece on it before the next is begun.
+    fn write_disk(&mut self, path: &str, pieces: &[(u64, Vec<u8>)]) -> io::Result<()>;
+    /// Let an ext4 file system that is mounted have so many of its blocks.
+    fn resize(&mut self, target: &str, blocks: u64) -> io::Result<()>;
+    /// Make a part of a block device or file, in bytes, a block device, which goes with its last user.
+    fn attach(&mut self, path: &str, offset: u64, size: u64, access: Access) -> io::Result<Attached>;
     /// Let this process and all it starts open as many files as the kernel allows, and fork without a limit per user.
     fn raise_limits(&mut self) -> io::Result<()>;
     /// Create an empty file; one that is there already is success, and stays as it is.
@@ -233,8 +237,15 @@ impl Sys for Linux {
         Ok(rustix::mount::mount_remount(target, MountFlags::BIND | MountFlags::RDONLY, c"")?)
     }
 
-    fn copy_owner(&mut self, from: &str, to: &str) -> io::Result<()> {
-        copy_owner(Path::new(from), Path::new(to))
+    fn make_like(&mut self, from: &str, to: &str) -> io::Result<()> {
+        if Path::new(to).exists() {
+            return Ok(());
+        }
+        // It gets its name last: a machine that loses power meanwhile finds none, and makes it again.
+        let new = format!("{to}.new");
+        self.mkdir(&new, 0o700)?;
+        copy_owner(Path::new(from), Path::new(&new))?;
+        Ok(rustix::fs::rename(&new, to)?)
     }
 
     fn detach(&mut self, target: &str) -> io::Result<()> {
@@ -306,8 +317,21 @@ impl Sys for Linux {
         Ok(Box::new(Opened { file, size }))
     }
 
-    fn attach(&mut self, path: &str, offset: u64, size: u64) -> io::Result<Attached> {
-        attach(path, offset, size)
+    fn attach(&mut self, path: &str, offset: u64, size: u64, access: Access) -> io::Result<Attached> {
+        attach(path, offset, size, access)
+    }
+
+    fn write_disk(&mut self, path: &str, pieces: &[(u64, Vec<u8>)]) -> io::Result<()> {
+        let file = File::options().write(true).open(path)?;
+        for (offset, bytes) in pieces {
+            file.write_all_at(bytes, *offset)?;
+            file.sync_data()?;
+        }
+        Ok(())
+    }
+
+    fn resize(&mut self, target: &str, blocks: u64) -> io::Result<()> {
+        resize(target, blocks)
     }
 
     fn raise_limits(&mut self) -> io::Result<()> {
@@ -519,6 +543,15 @@ fn block_devices(folder: &Path) -> Vec<(String, u64)> {
     devices
 }
 
+/// What a block device may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To be read only.
+    Read,
+    /// To be written, too.
+    Write,
+}
+
 /// A block device that shows a part of something else. While it is held, it stays.
 #[derive(Debug)]
 pub struct Attached {
@@ -575,7 +608,7 @@ const _: () = assert!(size_of::<LoopConfig>() == 304);
 /// # Source
 ///
 /// Linux, `include/uapi/linux/loop.h` and `drivers/block/loop.c`.
-fn attach(path: &str, offset: u64, size: u64) -> io::Result<Attached> {
+fn attach(path: &str, offset: u64, size: u64, access: Access) -> io::Result<Attached> {
     const CTL_GET_FREE: libc::c_ulong = 0x4c82;
     const CONFIGURE: libc::c_ulong = 0x4c0a;
     const SET_FD: libc::c_ulong = 0x4c00;
@@ -588,7 +621,9 @@ fn attach(path: &str, offset: u64, size: u64) -> io::Result<Attached> {
     // That of the file system, so that direct reads fit disks of any sector.
     const BLOCK_SIZE: u32 = 4096;
 
-    let backing = File::open(path)?;
+    let write = access == Access::Write;
+    let read_only = if write { 0 } else { READ_ONLY };
+    let backing = File::options().read(true).write(write).open(path)?;
     let control = File::open("/dev/loop-control")?;
     // SAFETY: the command takes no argument and touches no memory.
     let number = unsafe { libc::ioctl(control.as_raw_fd(), CTL_GET_FREE as _) };
@@ -596,7 +631,7 @@ fn attach(path: &str, offset: u64, size: u64) -> io::Result<Attached> {
         return Err(io::Error::last_os_error());
     }
     let device = format!("/dev/loop{number}");
-    let held = File::open(&device)?;
+    let held = File::options().read(true).write(write).open(&device)?;
     let mut file_name = [0; 64];
     for (to, from) in file_name.iter_mut().take(63).zip(path.bytes()) {
         *to = from;
@@ -610,7 +645,7 @@ fn attach(path: &str, offset: u64, size: u64) -> io::Result<Attached> {
         number: 0,
         encrypt_type: 0,
         encrypt_key_size: 0,
-        flags: READ_ONLY | AUTOCLEAR | DIRECT_IO,
+        flags: read_only | AUTOCLEAR | DIRECT_IO,
         file_name,
         crypt_name: [0; 64],
         encrypt_key: [0; 32],
@@ -631,7 +666,7 @@ fn attach(path: &str, offset: u64, size: u64) -> io::Result<Attached> {
     if unsafe { libc::ioctl(held.as_raw_fd(), SET_FD as _, fd) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    let info = LoopInfo { flags: READ_ONLY | AUTOCLEAR, ..info };
+    let info = LoopInfo { flags: read_only | AUTOCLEAR, ..info };
     // SAFETY: the command reads one `loop_info64`, which outlives the call.
     if unsafe { libc::ioctl(held.as_raw_fd(), SET_STATUS as _, &raw const info) } == 0 {
         return Ok(Attached::new(device, held.into()));
@@ -640,6 +675,21 @@ fn attach(path: &str, offset: u64, size: u64) -> io::Result<Attached> {
     // SAFETY: the command takes no argument and touches no memory.
     unsafe { libc::ioctl(held.as_raw_fd(), CLR_FD as _) };
     Err(cause)
+}
+
+/// Let a mounted ext4 file system have so many blocks.
+///
+/// # Source
+///
+/// Linux, `include/uapi/linux/ext4.h`.
+fn resize(target: &str, blocks: u64) -> io::Result<()> {
+    const RESIZE_FS: libc::c_ulong = 0x4008_6610;
+    let folder = File::open(target)?;
+    // SAFETY: the command reads one `u64`, which outlives the call.
+    if unsafe { libc::ioctl(folder.as_raw_fd(), RESIZE_FS as _, &raw const blocks) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
 }
 
 /// Signals that PID 1 acts on; all others keep their default, which for PID 1 is to be ignored.

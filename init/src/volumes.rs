@@ -1,7 +1,7 @@
 //! Volumes: what containers bind by name. In: the contract's list. Out: each is mounted where binds look for it.
 //!
-//! A volume is writable in memory, over what the image of the host brings: an overlay whose upper directory lies on a tmpfs of
-//! its own. One that is read-only is shown as it is, and stays so whatever a container's bind says.
+//! A volume is writable over what the image of the host brings: an overlay whose upper directory lies on a tmpfs of its own, or on the
+//! data partition if it is persistent. One that is read-only is shown as it is, and stays so whatever a container's bind says.
 
 use std::io;
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use rustix::mount::MountFlags;
 
 use crate::boot::BootError;
 use crate::contract::Volume;
+use crate::data;
 use crate::host::Host;
 use crate::sys::{MountCall, Sys};
 
@@ -36,15 +37,28 @@ fn show<S: Sys>(host: &mut Host<S>, volume: &Volume) -> io::Result<()> {
     host.sys.bind_readonly(&volume.lower, &Volume::merged(&volume.name))
 }
 
+/// What an overlay must not do over an image that an update replaces: keep in its upper directory what holds for that image only.
+///
+/// Source: Linux, `Documentation/filesystems/overlayfs.rst`, "Changes to underlying filesystems".
+const KEPT: &str = ",redirect_dir=off,metacopy=off,index=off";
+
 fn overlay<S: Sys>(host: &mut Host<S>, volume: &Volume) -> io::Result<()> {
-    let scratch = format!("{}/tmp", Volume::folder(&volume.name));
+    let (scratch, more) = if volume.persistent {
+        let folder = data::folder(volume);
+        for made in [data::VOLUMES, &folder] {
+            host.sys.mkdir(made, 0o755)?;
+        }
+        (folder, KEPT)
+    } else {
+        let scratch = format!("{}/tmp", Volume::folder(&volume.name));
+        let flags = MountFlags::empty();
+        host.sys.mount(&MountCall { source: "tmpfs", target: &scratch, kind: "tmpfs", flags, data: "mode=755" })?;
+        (scratch, "")
+    };
     let (upper, work) = (format!("{scratch}/upper"), format!("{scratch}/work"));
-    let flags = MountFlags::empty();
-    host.sys.mount(&MountCall { source: "tmpfs", target: &scratch, kind: "tmpfs", flags, data: "mode=755" })?;
-    host.sys.mkdir(&upper, 0o755)?;
     host.sys.mkdir(&work, 0o755)?;
-    host.sys.copy_owner(&volume.lower, &upper)?;
-    let (lower, target) = (&volume.lower, &Volume::merged(&volume.name));
-    let data = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+    host.sys.make_like(&volume.lower, &upper)?;
+    let (lower, target, flags) = (&volume.lower, &Volume::merged(&volume.name), MountFlags::empty());
+    let data = format!("lowerdir={lower},upperdir={upper},workdir={work}{more}");
     host.sys.mount(&MountCall { source: "overlay", target, kind: "overlay", flags, data: &data })
 }

@@ -13,10 +13,10 @@ use hullkit_init::boot;
 use hullkit_init::button::Buttons;
 use hullkit_init::container::Section;
 use hullkit_init::contract::{Container, Contract};
+use hullkit_init::disk::Disk;
 use hullkit_init::early::modules::{ModulesError, Report};
 use hullkit_init::host::Host;
-use hullkit_init::root::disk::Disk;
-use hullkit_init::sys::{self, Attached, Exit, MountCall, Power, Started, Sys, Want};
+use hullkit_init::sys::{self, Access, Attached, Exit, MountCall, Power, Started, Sys, Want};
 
 /// A kernel that writes down what it is asked, and says yes.
 #[derive(Debug, Default)]
@@ -106,8 +106,8 @@ impl Sys for Recorder {
         Ok(())
     }
 
-    fn copy_owner(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.note(format!("copy owner {from} {to}"));
+    fn make_like(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.note(format!("make {to} like {from}"));
         Ok(())
     }
 
@@ -177,8 +177,27 @@ impl Sys for Recorder {
         Ok(Box::new(bytes.clone()?))
     }
 
-    fn attach(&mut self, path: &str, offset: u64, size: u64) -> io::Result<Attached> {
-        self.note(format!("attach {size} bytes at {offset} of {path}"));
+    fn write_disk(&mut self, path: &str, pieces: &[(u64, Vec<u8>)]) -> io::Result<()> {
+        let now = self.clock.get();
+        let (.., bytes) =
+            self.disks.iter_mut().find(|(name, at, _)| name == path && *at <= now).ok_or(io::ErrorKind::NotFound)?;
+        let bytes = bytes.as_mut().map_err(|cause| *cause)?;
+        for (offset, piece) in pieces {
+            let start = usize::try_from(*offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+            bytes[start..][..piece.len()].copy_from_slice(piece);
+        }
+        let places: Vec<String> = pieces.iter().map(|(offset, piece)| format!("{} at {offset}", piece.len())).collect();
+        self.note(format!("write to {path}: {}", places.join(", ")));
+        Ok(())
+    }
+
+    fn resize(&mut self, target: &str, blocks: u64) -> io::Result<()> {
+        self.note(format!("resize {target} to {blocks} blocks"));
+        Ok(())
+    }
+
+    fn attach(&mut self, path: &str, offset: u64, size: u64, access: Access) -> io::Result<Attached> {
+        self.note(format!("attach {size} bytes at {offset} of {path}: {access:?}"));
         Ok(Attached::new("/dev/loop0".to_owned(), sys::pipe()?.0))
     }
 
@@ -338,7 +357,7 @@ fn compare(name: &str, recorder: &Recorder) {
 #[test]
 fn a_boot_makes_its_calls_in_this_order() {
     let contract = format!(
-        r#"{{"version":3,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
+        r#"{{"version":4,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
             "network":[{{"id":"lan","dhcp":true}}],"onboot":{},"services":{},"onshutdown":{}}}"#,
         list(&["format", "seed"]),
         list(&["web", "cache"]),
@@ -351,7 +370,7 @@ fn a_boot_makes_its_calls_in_this_order() {
 #[test]
 fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before_the_services_stop() {
     let contract = format!(
-        r#"{{"version":3,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
+        r#"{{"version":4,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
             {{"name":"data","lower":"/containers/volumes/data/lower"}},
             {{"name":"fixed","lower":"/images/f/rootfs","readonly":true}}]}}"#,
         list(&["web"]),
@@ -368,7 +387,7 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
 #[test]
 fn a_volume_that_leaves_its_folder_stops_the_boot() {
     for name in ["", "..", "a/b", "a,b", "a:b"] {
-        let contract = format!(r#"{{"version":3,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
+        let contract = format!(r#"{{"version":4,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
         let recorder = boot(contract, |_| {});
         let calls = recorder.transcript.iter().filter(|line| line.contains("/containers/")).count();
         assert_eq!(calls, 0, "{name:?}");
@@ -380,7 +399,7 @@ fn a_volume_that_leaves_its_folder_stops_the_boot() {
 #[test]
 fn an_onboot_container_that_fails_stops_the_boot() {
     let contract =
-        format!(r#"{{"version":3,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
+        format!(r#"{{"version":4,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
     let recorder = boot(contract, |recorder| recorder.fails = Some(("bad".to_owned(), 3)));
     compare("onboot_fails.txt", &recorder);
 }
@@ -393,14 +412,78 @@ fn a_contract_of_another_version_stops_the_boot() {
 
 #[test]
 fn contracts_that_the_tests_use_are_contracts() {
-    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":3,"services":{}}}"#, list(&["a"]))).unwrap();
+    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":4,"services":{}}}"#, list(&["a"]))).unwrap();
     assert_eq!(contract.services.len(), 1);
+}
+
+/// The contract of a host with a volume that keeps what is written.
+fn with_data() -> String {
+    let volumes = r#"[{"name":"scratch","lower":"/x"},{"name":"db","lower":"/images/db/rootfs","persistent":true}]"#;
+    format!(r#"{{"version":4,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
+}
+
+/// A disk of 4 MiB whose last partition, of one MiB, is called `name` and starts with the superblock of an ext4 file system; on a
+/// device of `size` bytes.
+fn data_disk(name: &str, size: usize) -> Vec<u8> {
+    let config = gpt::GptConfig::new().writable(true).logical_block_size(gpt::disk::LogicalBlockSize::Lb512);
+    let device = io::Cursor::new(vec![0; 4 << 20]);
+    let mut table = config.create_from_device(device, None).expect("a table");
+    for name in ["root", name] {
+        let kind = gpt::partition_types::LINUX_FS;
+        table.add_partition(name, 1 << 20, kind, 0, Some(2048)).expect("there is room");
+    }
+    let mut disk = table.write().expect("a vector takes it").into_inner();
+    let block = &mut disk[(2 << 20) + 1024..];
+    block[4..8].copy_from_slice(&256_u32.to_le_bytes());
+    block[0x18] = 2;
+    block[0x38..0x3a].copy_from_slice(&0xef53_u16.to_le_bytes());
+    disk.resize(size, 0);
+    disk
+}
+
+#[test]
+fn what_volumes_keep_is_found_grown_and_mounted_before_them() {
+    let recorder = boot(with_data(), |recorder| {
+        recorder.disks = vec![
+            ("/dev/sda".to_owned(), second(0), Ok(data_disk("other", 4 << 20))),
+            ("/dev/vda".to_owned(), Duration::from_millis(150), Ok(data_disk("hullkit-data", 16 << 20))),
+        ];
+    });
+    compare("data.txt", &recorder);
+    let (.., grown) = &recorder.disks[1];
+    let device = io::Cursor::new(grown.clone().expect("it can be read"));
+    let table = gpt::GptConfig::new().open_from_device(device).expect("another reader takes the table");
+    let ends: Vec<u64> = table.partitions().values().map(|partition| (partition.last_lba + 1) / 2048).collect();
+    assert_eq!(ends, [2, 15], "MiB at which partitions end");
+}
+
+#[test]
+fn a_host_that_is_to_keep_something_does_not_start_without_a_place_for_it() {
+    let empty = || {
+        let mut disk = data_disk("hullkit-data", 4 << 20);
+        disk[2 << 20..3 << 20].fill(0);
+        disk
+    };
+    for (disk, want) in [
+        (
+            data_disk("other", 4 << 20),
+            "no disk has a partition `hullkit-data`, where the volume `db` is kept (looked for 30 s)",
+        ),
+        (empty(), "/dev/vda (partition 2) holds no ext4 file system"),
+    ] {
+        let recorder = boot(with_data(), |recorder| {
+            recorder.disks = vec![("/dev/vda".to_owned(), second(0), Ok(disk))];
+        });
+        let screen = recorder.console_text();
+        assert!(screen.contains("did not boot: stage `data`") && screen.contains(want), "{screen}");
+        assert!(!recorder.transcript.iter().any(|line| line.starts_with("start")), "{:?}", recorder.transcript);
+    }
 }
 
 /// The contract of a host with two images on its root, the second at its end: 16 KiB.
 fn with_root(more: &str) -> String {
     format!(
-        r#"{{"version":3,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
+        r#"{{"version":4,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
             {{"target":"/images/web/rootfs","offset":4096,"size":8192}},
             {{"target":"/lib/modules","offset":12288,"size":4096}}]}}}}"#,
         list(&["web"])
@@ -508,7 +591,7 @@ fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
 
 #[test]
 fn too_small_a_machine_is_told_so() {
-    let recorder = boot(r#"{"version":3,"memory":100663297}"#.to_owned(), |_| {});
+    let recorder = boot(r#"{"version":4,"memory":100663297}"#.to_owned(), |_| {});
     let screen = recorder.console_text();
     assert!(screen.contains("error:     this host needs 97 MiB of memory, and the machine has 96 MiB"), "{screen}");
 }

@@ -23,18 +23,51 @@ const SHOWN: usize = 60;
 
 /// Boot what is built of the case's manifest, and check all that it says.
 ///
-/// The whole console is kept in `console.log`, in a folder named after the test.
+/// The whole console is kept in `console.log`, and those of further boots beside it, in a folder named after the test.
 ///
 /// # Errors
 ///
 /// What did not happen, with the end of the console.
 pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::Result<()> {
-    let machine = machine(case, cell, build.name(case, place)?)?;
+    let mut machine = machine(case, cell, build.name(case, place)?)?;
     let work = place.folder(&format!("{}-{cell}", case.name()));
     fs::create_dir_all(&work).with_context(|| format!("could not make the folder `{}`", work.display()))?;
-    let log = work.join("console.log");
-    let vm = start(&machine, &log)?;
-    let watched = watch(case, &vm).and_then(|()| silence(case, &log));
+    if case.again.is_empty() {
+        return once(case, &machine, &work.join("console.log"));
+    }
+    for drive in &mut machine.drives {
+        keep(drive, &work)?;
+    }
+    once(case, &machine, &work.join("console.log"))?;
+    for (number, again) in (2..).zip(&case.again) {
+        if let Some(mib) = again.mib {
+            machine.drives.iter().try_for_each(|drive| lengthen(drive, mib << 20))?;
+        }
+        let log = work.join(format!("console-{number}.log"));
+        once(&case.again(again), &machine, &log).with_context(|| format!("boot {number}"))?;
+    }
+    Ok(())
+}
+
+/// Let a drive be a copy of its own, whose writes are kept.
+fn keep(drive: &mut Drive, folder: &Path) -> anyhow::Result<()> {
+    let copy = folder.join(drive.path.file_name().unwrap_or_default());
+    fs::copy(&drive.path, &copy).with_context(|| format!("could not copy `{}`", drive.path.display()))?;
+    (drive.path, drive.writes) = (copy, Writes::Kept);
+    Ok(())
+}
+
+/// Make a drive's file longer.
+fn lengthen(drive: &Drive, size: u64) -> anyhow::Result<()> {
+    let file = File::options().write(true).open(&drive.path);
+    let longer = file.and_then(|file| file.set_len(size));
+    longer.with_context(|| format!("could not make `{}` longer", drive.path.display()))
+}
+
+/// Boot once, the console kept in `log`.
+fn once(case: &Case, machine: &Machine, log: &Path) -> anyhow::Result<()> {
+    let vm = start(machine, log)?;
+    let watched = watch(case, &vm).and_then(|()| silence(case, log));
     watched.map_err(|error| {
         let tail: String = vm.console().tail(SHOWN).iter().map(|line| format!("\n    {}", line.text)).collect();
         anyhow!("{error:#}\n  the console's last lines, all of it in `{}`:{tail}", log.display())

@@ -57,7 +57,10 @@ pub struct Case {
     /// How it ends.
     #[serde(default)]
     pub ends: Ends,
-    /// Seconds that the whole boot may take.
+    /// Boots of the same disk after that. With any, its writes are kept from the first on.
+    #[serde(default)]
+    pub again: Vec<Again>,
+    /// Seconds that each boot may take.
     #[serde(default = "default_timeout")]
     pub timeout: u64,
     /// Instead of a boot: a command that must end in a certain way.
@@ -65,6 +68,21 @@ pub struct Case {
     /// The case's folder.
     #[serde(skip)]
     pub folder: PathBuf,
+}
+
+/// One more boot of a disk.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Again {
+    /// Make the disk so many MiB long before.
+    pub mib: Option<u64>,
+    /// As [`Case::expect`].
+    pub expect: Vec<String>,
+    /// As [`Case::action`].
+    pub action: Option<Action>,
+    /// As [`Case::ends`].
+    #[serde(default)]
+    pub ends: Ends,
 }
 
 /// An HTTP request and what its answer must contain.
@@ -225,6 +243,14 @@ impl Case {
         } else {
             self.boot.clone()
         }
+    }
+
+    /// The case that is one of its further boots.
+    #[must_use]
+    pub fn again(&self, again: &Again) -> Self {
+        let Again { expect, action, ends, .. } = again.clone();
+        let (shows, then, again) = Default::default();
+        Self { expect, shows, http: None, tcp: None, action, then, ends, again, ..self.clone() }
     }
 
     /// Tell how long the boot may take.

@@ -6,6 +6,7 @@ pub mod cpio;
 #[cfg(test)]
 mod disks;
 pub mod erofs;
+pub mod ext4;
 pub mod fat;
 pub mod gcp;
 pub mod gpt;

@@ -485,12 +485,14 @@ const LINKS: [(&str, &str); 9] = [
 ];
 
 /// Keep the modules that no device asks for and containers need, and have them loaded: a writable container or volume is an
-/// overlay over its image, and network interfaces that are created are of some kind.
+/// overlay over its image, what is kept lies on a partition, and network interfaces that are created are of some kind.
 fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
     let containers = || [&system.onboot, &system.services, &system.onshutdown].into_iter().flatten();
     let writable =
         containers().any(|container| !container.readonly) || system.volumes.iter().any(|volume| !volume.readonly);
-    let mut needed: Vec<&str> = writable.then_some("overlay").into_iter().collect();
+    let persistent = system.volumes.iter().any(|volume| volume.persistent);
+    let file_systems = [writable.then_some("overlay"), persistent.then_some("ext4"), persistent.then_some("loop")];
+    let mut needed: Vec<&str> = file_systems.into_iter().flatten().collect();
     for interface in containers().flat_map(|container| &container.runtime.interfaces) {
         let kind = if interface.add.is_empty() && !interface.peer.is_empty() { "veth" } else { &interface.add };
         needed.extend(LINKS.iter().find(|(known, _)| *known == kind).map(|(_, module)| module));
@@ -514,7 +516,7 @@ pub fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
         let input = container::Input { layout, manifest, ids: &ids, section, entry, label: &label, image: &image };
         container::config(&input).err().unwrap_or_default()
     });
-    containers.chain(files::check(manifest, &ids)).collect()
+    containers.chain(volumes::check(manifest, layout)).chain(files::check(manifest, &ids)).collect()
 }
 
 /// What is taken of the kernel image.

@@ -4,7 +4,7 @@ use hullkit_init::contract;
 use linuxkit_yaml::{Diagnostic, Manifest, Reference, Spanned, Volume as Entry, VolumeFormat, nearest};
 use serde::{Deserialize, Serialize};
 
-use super::{Names, Plan, PlanError};
+use super::{Layout, Names, Plan, PlanError};
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::pull::{Whole, name_of};
@@ -18,6 +18,9 @@ pub struct Volume {
     pub content: Content,
     /// Containers may only read it.
     pub readonly: bool,
+    /// What is written is kept on the data partition of the disk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub persistent: bool,
 }
 
 /// What a volume holds from the start.
@@ -46,7 +49,7 @@ impl Volume {
             Content::Image(digest) => Plan::image_root(digest),
             Content::Empty | Content::Layout(_) => format!("{}/lower", contract::Volume::folder(&self.name)),
         };
-        contract::Volume { name: self.name.clone(), lower, readonly: self.readonly }
+        contract::Volume { name: self.name.clone(), lower, readonly: self.readonly, persistent: self.persistent }
     }
 }
 
@@ -57,6 +60,26 @@ pub(super) fn flattened(volume: &Entry) -> Option<&Spanned<Reference>> {
 
 fn is_layout(volume: &Entry) -> bool {
     volume.format.as_ref().is_some_and(|format| format.value == VolumeFormat::Oci)
+}
+
+/// Where it is said that a volume keeps what is written.
+fn persistent(volume: &Entry) -> Option<&Spanned<bool>> {
+    volume.persistent.as_ref().filter(|persistent| persistent.value)
+}
+
+/// Tell which volumes cannot be what the manifest says: LinuxKit's init keeps nothing.
+pub(super) fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
+    if layout == Layout::Native {
+        return Vec::new();
+    }
+    let kept = manifest.volumes.iter().filter_map(|volume| Some((volume, persistent(volume)?)));
+    kept.map(|(volume, persistent)| {
+        let message =
+            format!("LinuxKit's init does not know volumes that keep what is written, as `{}` shall", volume.name);
+        let problem = manifest.diagnose(&persistent.at, message);
+        problem.with_hint("let Hullkit's init stand in for it with --replace-init, or leave `persistent` out")
+    })
+    .collect()
 }
 
 /// Decide about every volume. In: `found`, which gives the digest of an image that [`flattened`] named.
@@ -82,7 +105,8 @@ pub(super) fn plan(
             (None, Some(image)) => Content::Layout(layout(entry, image, names, arch)?),
             (None, None) => Content::Empty,
         };
-        volumes.push(Volume { name: entry.name.value.clone(), content, readonly: entry.readonly == Some(true) });
+        let (readonly, persistent) = (entry.readonly == Some(true), persistent(entry).is_some());
+        volumes.push(Volume { name: entry.name.value.clone(), content, readonly, persistent });
     }
     Ok(volumes)
 }
@@ -198,7 +222,7 @@ mod tests {
     #[test]
     fn an_image_is_shared_and_everything_else_lies_in_the_volumes_own_folder() {
         let digest = Digest::of(b"x");
-        let volume = |content| Volume { name: "v".into(), content, readonly: true }.contract();
+        let volume = |content| Volume { name: "v".into(), content, readonly: true, persistent: false }.contract();
         assert_eq!(volume(Content::Image(digest)).lower, Plan::image_root(&digest));
         assert_eq!(volume(Content::Empty).lower, "/containers/volumes/v/lower");
         assert!(volume(Content::Empty).readonly);

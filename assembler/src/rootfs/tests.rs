@@ -48,7 +48,7 @@ fn a_volume_is_its_folders_and_an_oci_layout_of_its_image_or_the_image_itself() 
     };
     let mut plan = fixture::plan(Some(kernel), vec![shared]);
     let image = Digest::of(b"one:1");
-    let volume = |name: &str, content| Volume { name: name.into(), content, readonly: false };
+    let volume = |name: &str, content| Volume { name: name.into(), content, readonly: false, persistent: false };
     plan.volumes = vec![
         volume("empty", Content::Empty),
         volume("files", Content::Image(image)),

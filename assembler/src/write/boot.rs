@@ -34,6 +34,8 @@ pub struct Boot {
     pub cmdline: String,
     /// The file system that the images are on; they are in the initial RAM file system if absent.
     pub root: Option<Root>,
+    /// Volumes keep what is written, on a partition of their own.
+    pub keeps: bool,
     /// The program that UEFI starts in front of the kernel.
     pub stub: Cow<'static, [u8]>,
     /// Equal for equal inputs only: every identity on a disk comes from it.
@@ -68,6 +70,7 @@ impl Boot {
             initrd: initrd::joined(segments)?,
             cmdline: with_consoles(plan.arch, &planned.cmdline),
             root: segments.root.clone(),
+            keeps: plan.volumes.iter().any(|volume| volume.persistent),
             stub,
             identity: Digest::of(format!("{}{parts:?}", Digest::of(&json(plan))).as_bytes()),
             epoch: plan.epoch,
@@ -96,6 +99,7 @@ impl Boot {
             initrd: packed.initrd.clone(),
             cmdline: with_consoles(plan.arch, String::from_utf8_lossy(&packed.files.cmdline).trim()),
             root: None,
+            keeps: false,
             stub,
             identity: Digest::of(&json(plan)),
             epoch: plan.epoch,

@@ -5,7 +5,7 @@
 //!  1 MiB    BIOS boot partition: the second stage (amd64)                   1 MiB
 //!           ESP: FAT32 with EFI/BOOT/BOOT*.EFI, the unified kernel image    room for three of them
 //!           root: EROFS with the images (unless they are in memory)
-//!           data: ext4, grown to the end of the disk at boot (if asked for)
+//!           data: ext4 of 128 MiB, empty, grown to the end of the disk at boot (if a volume is persistent)
 //!  the end  the copy of the GPT
 //! ```
 //!
@@ -17,6 +17,7 @@ use super::boot::Boot;
 use super::format::Firmware;
 use crate::format::bios::kernel::Kernel;
 use crate::format::bios::write::{self as bios, Load};
+use crate::format::ext4;
 use crate::format::fat;
 use crate::format::gpt::{self, Mbr, Partition, Table, attribute, kind};
 use crate::format::pe::Uki;
@@ -25,6 +26,9 @@ use crate::platform::Arch;
 
 /// What is made, for messages.
 const WHAT: &str = "the disk";
+
+/// Name of the file system that volumes keep what is written on.
+const LABEL: &str = hullkit_init::contract::DATA_NAME;
 
 /// The same of its parts.
 const ESP: &str = "the EFI system partition";
@@ -58,6 +62,10 @@ pub fn disk(boot: &Boot, firmware: Firmware, size: Option<u64>) -> Result<Sparse
         let kind = if boot.arch == Arch::Amd64 { kind::ROOT_X86_64 } else { kind::ROOT_ARM64 };
         (plan.take(boot, "root", kind, root.image.size(), attribute::READ_ONLY), &root.image)
     });
+    let data = match boot.keeps {
+        true => Some((plan.take(boot, "data", kind::LINUX, ext4::SIZE, attribute::GROW), data(boot)?)),
+        false => None,
+    };
     let least = (plan.next + gpt::TAIL).next_multiple_of(ALIGN);
     let size = size.map_or(least, |size| size.next_multiple_of(ALIGN));
     if size < least {
@@ -65,7 +73,8 @@ pub fn disk(boot: &Boot, firmware: Firmware, size: Option<u64>) -> Result<Sparse
     }
     let mut disk = Sparse::new(size);
     disk.put(esp_start, &esp.image).map_err(|cause| WriteError::layout(WHAT, cause))?;
-    if let Some((start, image)) = root {
+    let data = data.as_ref().map(|(start, image)| (*start, image));
+    for (start, image) in root.into_iter().chain(data) {
         disk.put(start, image).map_err(|cause| WriteError::layout(WHAT, cause))?;
     }
     let mut code = None;
@@ -133,6 +142,13 @@ pub(super) fn esp(boot: &Boot, uki: &Uki, start: u64, reserve: Reserve) -> Resul
     // What firmware cannot read is better found here than on the machine.
     fat::check(&volume, &[path]).map_err(|cause| WriteError::layout(ESP, cause))?;
     Ok(volume)
+}
+
+/// Make the empty file system that volumes keep what is written on.
+fn data(boot: &Boot) -> Result<Sparse, WriteError> {
+    let (uuid, hash_seed) = (boot.guid("data file system").into_bytes(), boot.id("data hash seed"));
+    let options = ext4::Options { uuid, label: LABEL, hash_seed, time: boot.epoch };
+    ext4::write(&options).map_err(|cause| WriteError::layout("the data partition", cause))
 }
 
 /// What a BIOS loader needs to know of a disk or a CD.

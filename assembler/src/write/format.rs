@@ -203,6 +203,12 @@ impl Format {
         matches!(self.medium(), Medium::Disk(_) | Medium::Iso(_))
     }
 
+    /// Tell whether the format has a place for what volumes keep.
+    #[must_use]
+    pub fn has_data(self) -> bool {
+        matches!(self.medium(), Medium::Disk(_))
+    }
+
     /// Tell whether only LinuxKit's layout has the format.
     #[must_use]
     pub fn is_linuxkits(self) -> bool {

@@ -173,7 +173,7 @@ impl<K: Insert> Loader<K> {
             report.absent.push(name);
         }
         for at in found {
-            self.load(at, report);
+            self.load(at, Asks::Name, report);
         }
     }
 
@@ -184,7 +184,7 @@ impl<K: Insert> Loader<K> {
             return;
         }
         for at in self.drivers(&name) {
-            self.load(at, report);
+            self.load(at, Asks::Device, report);
         }
     }
 
@@ -224,20 +224,31 @@ impl<K: Insert> Loader<K> {
     }
 
     /// Load one module after those it needs, unless that was tried before.
-    fn load(&mut self, at: u32, report: &mut Report) {
-        let Some(module) = self.index.modules.get(at as usize) else { return };
+    fn load(&mut self, wanted: u32, asks: Asks, report: &mut Report) {
+        let Some(module) = self.index.modules.get(wanted as usize) else { return };
         // A need that fails does not end the attempt: it may be a soft one, and the kernel knows better.
-        for &at in module.needs.iter().chain([&at]) {
+        for &at in module.needs.iter().chain([&wanted]) {
             let Some(Module { name, path, .. }) = self.index.modules.get(at as usize) else { continue };
             if !self.tried.insert(at) || self.kernel.is_live(name) {
                 continue;
             }
             match self.kernel.insert(name, path) {
                 Ok(()) => report.loaded.push(name.clone()),
+                // Nothing here is what it drives. Nobody has asked for it by name, so nobody misses it.
+                Err(cause) if cause.raw_os_error() == Some(libc::ENODEV) && (at, asks) != (wanted, Asks::Name) => {}
                 Err(cause) => report.failed.push((name.clone(), cause.to_string())),
             }
         }
     }
+}
+
+/// Who wants a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// Somebody who knows its name.
+    Name,
+    /// A device whose alias it has.
+    Device,
 }
 
 impl Insert for Kernel {

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::disk::{Disk, bytes_at, printable, u32_at, uuid_text};
+use crate::disk::{Disk, bytes_at, printable, u32_at, uuid_text};
 
 /// Where the superblock starts, in bytes from the start of the file system.
 const SUPERBLOCK: u64 = 1024;

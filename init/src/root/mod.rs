@@ -10,9 +10,7 @@
 //!
 //! All that is read of a disk before the kernel mounts it may be hostile: reads are bounded, numbers checked, nothing panics.
 
-pub mod disk;
 pub mod erofs;
-pub mod gpt;
 pub mod probe;
 mod search;
 pub mod wanted;
@@ -27,7 +25,7 @@ use crate::boot::BootError;
 use crate::contract::{Root, RootImage};
 use crate::early::drivers;
 use crate::host::Host;
-use crate::sys::{MountCall, Sys};
+use crate::sys::{Access, MountCall, Sys};
 use wanted::Wanted;
 
 /// Where a root is: in a block device or in a file.
@@ -174,6 +172,7 @@ pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     let found = search::find(host, root, &wanted);
     host.searching = false;
     let Some(place) = found? else { return Ok(()) };
+    host.disk = place.path.starts_with("/dev/").then(|| place.path.clone());
     mount(host, root, &place)?;
     drivers::load_more(host);
     Ok(())
@@ -204,7 +203,7 @@ fn mount_image<S: Sys>(host: &mut Host<S>, root: &Root, image: &RootImage, place
     }
     let attach = |cause| RootError::Attach { place: place.clone(), target: target.clone(), cause };
     // Its last user is the mount, with which it goes.
-    let device = host.sys.attach(&place.path, start, size).map_err(attach)?;
+    let device = host.sys.attach(&place.path, start, size, Access::Read).map_err(attach)?;
     let (source, flags) = (device.path(), MountFlags::RDONLY);
     host.sys.mount(&MountCall { source, target, kind: "erofs", flags, data: "" }).map_err(failed)
 }

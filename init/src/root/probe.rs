@@ -3,9 +3,9 @@
 
 use std::io;
 
-use super::disk::Disk;
 use super::erofs::{self, Volume};
-use super::gpt::{self, Partition, Table};
+use crate::disk::Disk;
+use crate::disk::gpt::{self, Partition, Table};
 
 /// Where an ISO 9660 volume says so, in bytes, and how (ECMA-119, 8.1).
 const ISO: (u64, &[u8; 5]) = (32769, b"CD001");
@@ -101,8 +101,8 @@ fn name(volume: &Volume) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::erofs::tests::image;
-    use super::super::gpt::tests::disk;
     use super::*;
+    use crate::disk::gpt::tests::disk;
 
     #[test]
     fn file_systems_are_found_at_the_start_of_the_device_and_of_partitions() {

@@ -11,20 +11,14 @@ use super::probe::{self, Found, Holds};
 use super::wanted::Wanted;
 use super::{Place, RootError};
 use crate::contract::Root;
-use crate::host::Host;
+use crate::host::{Host, Waited};
 use crate::sys::Sys;
 
 /// How long the root is looked for unless the kernel command line says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time between two looks if the kernel tells of nothing new.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// Time until a disk that could not be read is read again.
 const RETRY: Duration = Duration::from_millis(500);
-
-/// Time after which it is said that somebody waits.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Most lines of devices on the failure screen.
 const SHOWN: usize = 64;
@@ -35,28 +29,17 @@ const SHOWN: usize = 64;
 ///
 /// [`RootError::Missing`], [`RootError::Other`], [`RootError::Short`].
 pub(super) fn find<S: Sys>(host: &mut Host<S>, root: &Root, wanted: &Wanted) -> Result<Option<Place>, RootError> {
-    let start = host.sys.uptime();
     let timeout = host.options.root_timeout.map_or(TIMEOUT, |seconds| Duration::from_secs(seconds.into()));
     let mut search = Search { root, wanted, seen: BTreeMap::new() };
-    let mut silent = true;
-    while host.asked.is_none() {
+    let waited = host.wait_for(timeout, &format!("the root, {wanted}"), |host| {
         search.look(host);
-        if let Some(place) = search.choose(host) {
-            return Ok(Some(place));
-        }
-        let waited = host.sys.uptime().saturating_sub(start);
-        if waited >= timeout {
-            return Err(search.give_up(host, waited));
-        }
-        if silent && waited >= PATIENCE {
-            silent = false;
-            host.say(&format!("waiting up to {} s for the root, {wanted}", timeout.as_secs()));
-        }
-        // Takes in the kernel's news, and with them loads the drivers of devices that come only now.
-        let next = host.sys.uptime() + PAUSE;
-        host.turn(Some(next.min(start + timeout)));
+        search.choose(host)
+    });
+    match waited {
+        Waited::Found(place) => Ok(Some(place)),
+        Waited::Asked => Ok(None),
+        Waited::Late(waited) => Err(search.give_up(host, waited)),
     }
-    Ok(None)
 }
 
 struct Search<'a> {

@@ -4,6 +4,7 @@ use anyhow::bail;
 
 use super::BuildArgs;
 use crate::plan::boot::Root;
+use crate::plan::volumes::Volume;
 use crate::platform::Arch;
 use crate::write::format::{Format, clash};
 
@@ -53,6 +54,19 @@ pub(super) fn root(args: &BuildArgs, said: Option<Root>, format: Format) -> anyh
         // What the manifest says holds for the formats that have a choice.
         None => Ok(said.filter(|_| format.has_disk()).unwrap_or_else(|| format.default_root())),
     }
+}
+
+/// Refuse formats that have no place for what a volume keeps.
+pub(super) fn check_kept(formats: &[Format], volumes: &[Volume]) -> anyhow::Result<()> {
+    let format = formats.iter().find(|format| !format.has_data());
+    if let (Some(format), Some(volume)) = (format, volumes.iter().find(|volume| volume.persistent)) {
+        bail!(
+            "{} has no partition to keep the volume `{}` on: choose a disk (raw, qcow2, …), or leave `persistent` out",
+            format.name(),
+            volume.name
+        );
+    }
+    Ok(())
 }
 
 /// Refuse formats that only the other layout has.

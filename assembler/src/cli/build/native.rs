@@ -23,6 +23,7 @@ use crate::write::{self, WriteError};
 /// Build everything that is wanted of one host.
 pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &Plan) -> anyhow::Result<(Inputs, Vec<Made>)> {
     formats::check_native(job.formats)?;
+    formats::check_kept(job.formats, &plan.volumes)?;
     let wanted = disks::wanted(job, plan.boot.root)?;
     let layouts = plan.volumes.iter().filter_map(plan::volumes::Volume::layout);
     stages::pulled(&plan.images, layouts, job.store, job.registries, job.global)?;

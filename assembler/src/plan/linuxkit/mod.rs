@@ -167,6 +167,10 @@ pub fn plan(
     store: &Store,
     options: &Options,
 ) -> Result<LinuxkitPlan, PlanError> {
+    let problems = volumes::check(manifest, Layout::Linuxkit);
+    if !problems.is_empty() {
+        return Err(ManifestError { diagnostics: problems }.into());
+    }
     let ids = ids::Ids::of(manifest);
     let found = find(super::wanted(manifest, Layout::Linuxkit), names, options.arch)?;
     let mut planner = Planner { manifest, ids: &ids, found: &found, steps: Vec::new(), extracted: BTreeMap::new() };

@@ -36,7 +36,7 @@ fn volume(store: &Store) -> Volume {
         top,
         blobs: vec![(layer, 5), (top, manifest.len() as u64)],
     };
-    Volume { name: "layout".into(), content: Content::Layout(whole), readonly: true }
+    Volume { name: "layout".into(), content: Content::Layout(whole), readonly: true, persistent: false }
 }
 
 /// A kernel with a module for disks, one that it needs, and one for sound.

@@ -5,6 +5,8 @@ use super::*;
 struct Recorder {
     live: Vec<String>,
     refuse: Vec<String>,
+    /// Paths of drivers that find nothing to drive.
+    decline: Vec<String>,
     inserted: Vec<String>,
     /// What it tells of new devices; by default it tells nothing.
     news: Option<Vec<BTreeSet<String>>>,
@@ -20,6 +22,9 @@ impl Insert for Recorder {
     fn insert(&mut self, _name: &str, path: &str) -> io::Result<()> {
         if self.refuse.iter().any(|refused| refused == path) {
             return Err(io::ErrorKind::NotFound.into());
+        }
+        if self.decline.iter().any(|declined| declined == path) {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
         self.inserted.push(path.to_owned());
         if let Some((_, file, text)) = self.appears.take_if(|(module, ..)| module == path) {
@@ -87,6 +92,16 @@ fn failed_need_does_not_stop_the_module() {
     loader.load_named("a", &mut report);
     assert_eq!(report.loaded, ["c", "a"]);
     assert_eq!(report.failed, [("b".to_owned(), "entity not found".to_owned())]);
+}
+
+#[test]
+fn driver_that_declines_is_missed_only_by_who_named_it() {
+    let declines = || loader(Recorder { decline: vec!["/a.ko".to_owned(), "/b.ko".to_owned()], ..Recorder::default() });
+    let (mut unnamed, mut named) = (Report::default(), Report::default());
+    declines().handle("pci:15", &mut unnamed);
+    assert_eq!((unnamed.failed, unnamed.loaded), (vec![], vec!["c".to_owned()]));
+    declines().load_named("a", &mut named);
+    assert_eq!(named.failed.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]

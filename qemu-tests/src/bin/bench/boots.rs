@@ -14,10 +14,10 @@ use qemu_tests::boot;
 use qemu_tests::place::{self, Place};
 
 /// The architecture that is measured; the floor needs its busybox on this machine.
-const ARCH: Arch = Arch::Amd64;
+pub(crate) const ARCH: Arch = Arch::Amd64;
 
 /// Longest that one boot may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// RAM of the boots that are timed, in MiB.
 const ROOMY: u32 = 256;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::figure::{Figure, median};
 use hullkit::platform::Arch;
-use qemu_tests::place::{self, Place};
+use qemu_tests::place::Place;
 
 /// What a build took.
 #[derive(Debug, Clone, Copy)]
@@ -28,13 +28,15 @@ pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result
     Ok(vec![Figure { what: "build, nothing changed", value: seconds, unit: "s", target: Some(0.05) }])
 }
 
-/// Run `hullkit build` to its end.
+/// Build a kernel and an initrd.
 pub(crate) fn build(place: &Place, manifest: &Path, into: &Path, cache: &Path) -> anyhow::Result<Cost> {
+    run(place, manifest, into, cache, &["--format", "kernel+initrd", "--arch", Arch::Amd64.name()])
+}
+
+/// Run `hullkit build` to its end.
+pub(crate) fn run(place: &Place, manifest: &Path, into: &Path, cache: &Path, more: &[&str]) -> anyhow::Result<Cost> {
     let mut command = Command::new(&place.hullkit);
-    command
-        .args(place::build_args(manifest, "kernel+initrd", Arch::Amd64, into))
-        .env("HULLKIT_CACHE", cache)
-        .arg("--quiet");
+    command.arg("build").arg(manifest).arg("--dir").arg(into).args(more).arg("--quiet").env("HULLKIT_CACHE", cache);
     let started = Instant::now();
     let mut child = command.stdout(Stdio::null()).spawn().context("could not start `hullkit`")?;
     let status_file = format!("/proc/{}/status", child.id());

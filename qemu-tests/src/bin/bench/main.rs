@@ -7,8 +7,11 @@
 
 mod boots;
 mod builds;
+mod disks;
 mod figure;
+mod firmware;
 mod registry;
+mod script;
 
 use std::env;
 use std::fs;
@@ -47,7 +50,7 @@ fn bench(runs: usize) -> anyhow::Result<()> {
     let work = place.target.join("bench");
     place::empty(&work)?;
     let mut figures = Vec::new();
-    for part in [boots::measure, builds::measure, registry::measure] {
+    for part in [boots::measure, builds::measure, registry::measure, disks::measure, firmware::measure] {
         figures.extend(part(&place, &work, runs)?);
     }
     println!();

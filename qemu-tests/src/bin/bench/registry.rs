@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::builds;
 use crate::figure::{Figure, median};
+use crate::script::{numbers, shell};
 use qemu_tests::place::{self, Place};
 
 /// Makes the image: files of this machine until their layers, four of them, hold 100 MB compressed.
@@ -49,7 +50,7 @@ echo "$start $end $size"
 pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result<Vec<Figure>> {
     let layout = work.join("hundred");
     eprintln!("making an image of 100 MB");
-    shell(FILL, &layout)?;
+    shell(FILL, &[&layout])?;
     let registry = Registry::start(work)?;
     let image = registry.push(&layout, "hundred")?;
     let kernel = registry.push(&work.join("hundred-kernel"), "kernel")?;
@@ -68,9 +69,8 @@ pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result
         let cost = builds::build(place, &manifest, &out, &cache)?;
         ours.push(cost.seconds);
         peak = peak.max(cost.megabytes);
-        let answer = shell(BASELINE, &layout)?;
-        let numbers: Vec<f64> = answer.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect();
-        let [start, end, bytes] = numbers[..] else { anyhow::bail!("the baseline said `{answer}`") };
+        let answer = shell(BASELINE, &[&layout])?;
+        let [start, end, bytes] = numbers(&answer)[..] else { anyhow::bail!("the baseline said `{answer}`") };
         by_hand.push(end - start);
         size = bytes / 1e6;
     }
@@ -82,14 +82,6 @@ pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result
         Figure { what: "the build over zcat | zstd -3", value: ours / by_hand, unit: "x", target: Some(1.5) },
         Figure { what: "peak memory of that build", value: peak, unit: "MB", target: Some(64.0) },
     ])
-}
-
-fn shell(script: &str, argument: &Path) -> anyhow::Result<String> {
-    let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).arg(argument).stdin(Stdio::null());
-    let output = command.output().context("could not run sh")?;
-    ensure!(output.status.success(), "a step failed: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Debian's `docker-registry` on a free port of the loopback; it ends when this is dropped.

@@ -3,9 +3,11 @@
 //! init reads it itself, because the kernel does so only for disks whose sectors are as long as those the table counts in: not for
 //! a CD, nor for a disk of 4096-byte sectors that an image for 512 was copied to.
 
+pub mod grow;
+
 use std::io;
 
-use super::disk::{Disk, bytes_at, printable, u32_at, u64_at, uuid_text};
+use super::{Disk, bytes_at, printable, u32_at, u64_at, uuid_text};
 
 /// Lengths of a sector that tables count in, in bytes, the most common first.
 const SECTORS: [u64; 3] = [512, 2048, 4096];
@@ -154,4 +156,4 @@ fn crc(parts: &[&[u8]]) -> u32 {
 
 #[cfg(test)]
 #[path = "gpt/tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

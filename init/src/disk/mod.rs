@@ -1,5 +1,7 @@
 //! A disk, as those see it who look for something on it: bytes at offsets. Nothing read of one is trusted.
 
+pub mod gpt;
+
 use std::io;
 
 /// Bytes that can be read anywhere.
@@ -44,27 +46,27 @@ impl Disk for Vec<u8> {
 }
 
 /// The `N` bytes at an offset of what was read.
-pub(super) fn bytes_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+pub(crate) fn bytes_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..)?.first_chunk().copied()
 }
 
 /// The little-endian integer of 4 bytes at an offset.
-pub(super) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     bytes_at(bytes, offset).map(u32::from_le_bytes)
 }
 
 /// The little-endian integer of 8 bytes at an offset.
-pub(super) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     bytes_at(bytes, offset).map(u64::from_le_bytes)
 }
 
 /// A name from a disk, fit for a console: what could move the cursor is shown as `?`.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// Sixteen bytes as a UUID, in the order in which they lie.
-pub(super) fn uuid_text(bytes: [u8; 16]) -> String {
+pub(crate) fn uuid_text(bytes: [u8; 16]) -> String {
     let number = u128::from_be_bytes(bytes);
     let hex = format!("{number:032x}");
     let parts = [hex.get(..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..)];

@@ -1,0 +1,151 @@
+//! Disks: how fast they are written beside copying their bytes, and how large they are.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::boots;
+use crate::builds::{self, Cost};
+use crate::figure::{Figure, median};
+use crate::script::{seconds, shell};
+use hullkit::platform::Arch;
+use qemu_tests::place::{self, Place};
+
+/// Formats that both architectures have, and that have files of their own.
+const FORMATS: &str =
+    "kernel+initrd,tar,uki,raw,iso,qcow2,qcow2-plain,vmdk,vmdk-sparse,vhd,vhdx,vdi,gcp,netboot,raw.gz,raw.zst";
+
+/// Unpacks a tar as the tools below take it.
+const UNPACK: &str = r#"mkdir -p "$2" && tar -xf "$1" --exclude 'dev/*' -C "$2""#;
+
+/// What a copy costs: of all bytes that are there, until they are on the disk.
+const COPY: &str = r#"rm -f "$2"; sync; start=$(date +%s.%N); cp --sparse=always "$1" "$2" && sync "$2"; end=$(date +%s.%N); echo "$start $end""#;
+
+/// A tool that makes a file system of a folder.
+const MKFS: [(&str, &str); 2] = [
+    (
+        "kernel+erofs",
+        r#"rm -f "$2"; start=$(date +%s.%N); mkfs.erofs --quiet "$2" "$1" >/dev/null; end=$(date +%s.%N); echo "$start $end""#,
+    ),
+    (
+        "kernel+squashfs",
+        r#"rm -f "$2"; start=$(date +%s.%N); mksquashfs "$1" "$2" -no-progress -quiet >/dev/null; end=$(date +%s.%N); echo "$start $end""#,
+    ),
+];
+
+/// Time and weigh builds of disks. The image of 100 MB packed, 380 MB unpacked, is there already.
+pub(crate) fn measure(place: &Place, work: &Path, runs: usize) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = vec![minimal(place, work)?];
+    figures.extend(large(place, work, runs)?);
+    figures.push(all(place, work, runs)?);
+    figures.extend(file_systems(place, work, runs)?);
+    figures.push(memory(place, work)?);
+    Ok(figures)
+}
+
+/// Weigh the disk of the smallest host.
+fn minimal(place: &Place, work: &Path) -> anyhow::Result<Figure> {
+    let name = place.build(&work.join("host.yml"), "raw", Arch::Amd64, &work.join("minimal"), &[])?;
+    let there = fs::metadata(name.with_extension("raw")).context("there is no disk")?.blocks() * 512;
+    Ok(Figure {
+        what: "bytes on the disk of the smallest host",
+        value: megabytes(there),
+        unit: "MB",
+        target: Some(30.0),
+    })
+}
+
+/// Build a disk of much content anew, its segments packed, in turn with copying it.
+fn large(place: &Place, work: &Path, runs: usize) -> anyhow::Result<Vec<Figure>> {
+    let manifest = write(work, "large.yml", &host(&format!("oci:{}:latest", work.join("hundred").display())))?;
+    let out = work.join("large");
+    let (mut ours, mut copy) = (Vec::new(), Vec::new());
+    for run in 0..=runs {
+        eprintln!("disk {run} of {runs}");
+        let cost = anew(place, &manifest, &out, "raw", &["amd64"])?;
+        let copied = seconds(COPY, &out.join("large.raw"), &work.join("copy"))?;
+        // The first has packed the segments.
+        if run > 0 {
+            ours.push(cost.seconds);
+            copy.push(copied);
+        }
+    }
+    let size = fs::metadata(out.join("large.raw")).context("there is no disk")?.blocks() * 512;
+    let (ours, copy) = (median(ours), median(copy));
+    Ok(vec![
+        Figure { what: "raw disk of much content", value: megabytes(size), unit: "MB", target: None },
+        Figure { what: "build of it, segments packed", value: ours, unit: "s", target: None },
+        Figure { what: "the build over cp and sync of it", value: ours / copy, unit: "x", target: Some(1.3) },
+    ])
+}
+
+/// Build every format of both architectures of the example.
+fn all(place: &Place, work: &Path, runs: usize) -> anyhow::Result<Figure> {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/01-hello.yml");
+    let costs: Vec<Cost> = (0..=runs.div_ceil(2))
+        .map(|_| anew(place, &example, &work.join("all"), FORMATS, &["amd64", "arm64"]))
+        .collect::<anyhow::Result<_>>()?;
+    let value = median(costs.into_iter().skip(1).map(|cost| cost.seconds).collect());
+    Ok(Figure { what: "16 formats of 01-hello.yml, both architectures", value, unit: "s", target: Some(5.0) })
+}
+
+/// Make file systems of one tree, in turn with the tools that are given it unpacked.
+fn file_systems(place: &Place, work: &Path, runs: usize) -> anyhow::Result<Vec<Figure>> {
+    let text = format!(
+        "kernel: {{image: 'hullkit/kernel:latest'}}\ninit: ['oci:{}:latest']\n",
+        work.join("hundred").display()
+    );
+    let manifest = write(work, "tree.yml", &text)?;
+    let out = work.join("tree");
+    let tree = work.join("tree-unpacked");
+    anew(place, &manifest, &out, "tar", &["amd64"])?;
+    shell(UNPACK, &[&out.join("tree.tar"), &tree])?;
+    let mut figures = Vec::new();
+    for ((format, tool), what) in
+        MKFS.into_iter().zip(["kernel+erofs over mkfs.erofs", "kernel+squashfs over mksquashfs"])
+    {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..runs.div_ceil(2) {
+            ours.push(anew(place, &manifest, &out, format, &["amd64"])?.seconds);
+            theirs.push(seconds(tool, &tree, &work.join("mkfs.img"))?);
+        }
+        figures.push(Figure { what, value: median(ours) / median(theirs), unit: "x", target: Some(1.0) });
+    }
+    Ok(figures)
+}
+
+/// Find how much memory a disk of 2 GiB takes, plain and compressed.
+fn memory(place: &Place, work: &Path) -> anyhow::Result<Figure> {
+    let root = work.join("two");
+    place::empty(&root)?;
+    // Random bytes: nothing can be left out of them.
+    shell(r#"head -c 2G /dev/urandom >"$1/random""#, &[&root])?;
+    let manifest = write(work, "memory.yml", &host(&format!("rootfs:{}", root.display())))?;
+    let cost = anew(place, &manifest, &work.join("memory"), "raw,qcow2,vmdk,raw.zst", &["amd64"])?;
+    fs::remove_dir_all(&root).context("could not remove the tree")?;
+    Ok(Figure { what: "peak memory of four disks of 2 GiB", value: cost.megabytes, unit: "MB", target: Some(128.0) })
+}
+
+/// A host of one service.
+fn host(image: &str) -> String {
+    boots::HOST.replacen("hullkit/busybox:latest", image, 1)
+}
+
+fn write(work: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    let path = work.join(name);
+    fs::write(&path, text).context("could not write a manifest")?;
+    Ok(path)
+}
+
+/// Build into an empty folder.
+fn anew(place: &Place, manifest: &Path, out: &Path, formats: &str, arches: &[&str]) -> anyhow::Result<Cost> {
+    place::empty(out)?;
+    builds::run(place, manifest, out, &place.cache, &["--format", formats, "--arch", &arches.join(",")])
+}
+
+#[expect(clippy::cast_precision_loss, reason = "files are far below 2^52 bytes")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
