@@ -6,6 +6,7 @@ pub mod cache;
 pub mod completion;
 pub mod config;
 pub mod lint;
+pub mod notices;
 pub mod pkg;
 pub mod plan;
 pub mod progress;
@@ -66,6 +67,8 @@ pub enum Verb {
     Pkg(pkg::PkgCommand),
     /// Look into the content store, fill it, empty it.
     Cache(cache::CacheArgs),
+    /// Print whose work goes into what is built, and under which terms.
+    Notices(notices::NoticesArgs),
     /// Print the completion script of a shell.
     Completion(completion::CompletionArgs),
     /// Start QEMU so that it ends with this program.
@@ -177,6 +180,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Schema(args) => schema::run(&args)?,
         Verb::Pkg(command) => pkg::run(&command, global)?,
         Verb::Cache(args) => cache::run(&args, global)?,
+        Verb::Notices(args) => notices::run(&args)?,
         Verb::Completion(args) => completion::run(&args)?,
         Verb::Launch(args) => return run::become_qemu(&args),
     }
