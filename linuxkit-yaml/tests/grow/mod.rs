@@ -159,6 +159,11 @@ impl Generator {
             ("Destination", _) => "default".to_owned(),
             ("Mac", _) => "52:54:00:12:34:56".to_owned(),
             ("Mode", _) => self.pick(&["", "0", "0644", "7777"]).to_owned(),
+            ("Period", _) => self.pick(&["0", "1s", "2m", "1h30m5.5s", "500ms"]).to_owned(),
+            ("Signal", _) => self.pick(&["SIGINT", "15", "RTMIN+1"]).to_owned(),
+            ("HealthTest", _) => "true".to_owned(),
+            ("HttpProbe", _) => "http://[::1]/x".to_owned(),
+            ("TcpProbe", _) => self.pick(&["80", "localhost:80"]).to_owned(),
             ("Restart", _) => self.pick(&["no", "always", "on-failure", "on-failure:3", "unless-stopped"]).to_owned(),
             _ => return None,
         })
@@ -190,6 +195,9 @@ impl Generator {
                 object.insert("path".to_owned(), "etc/file".into());
                 object.insert("contents".to_owned(), self.pick(TEXTS).into());
             }
+            // Only one probe at a time, and waits that are not none.
+            "Healthcheck" => object
+                .retain(|key, _| !["http", "tcp", "interval", "timeout", "start_interval"].contains(&key.as_str())),
             "Modules" => {
                 for list in object.values_mut() {
                     *list = serde_json::json!(["ext4", "virtio-net"]);
