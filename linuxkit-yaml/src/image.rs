@@ -149,7 +149,7 @@ pub struct ContainerConfig {
     pub restart: Option<Spanned<Restart>>,
     /// How it is found out whether it works (Hullkit); the image's `HEALTHCHECK` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub healthcheck: Option<Healthcheck>,
+    pub healthcheck: Option<Spanned<Healthcheck>>,
     /// Its failure fails the boot (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub critical: Option<bool>,
