@@ -441,3 +441,39 @@ pub(super) fn runtime(input: &Input<'_>) -> Runtime {
         namespace: pick(&entry.namespace, &label.namespace).map(|name| name.value.clone()).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGE: &str = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},
+        "config":{"Cmd":["x"],"StopSignal":"SIGQUIT","Healthcheck":{"Test":["CMD","probe"],"Interval":1000000000}}}"#;
+
+    /// Compile the first container of a section.
+    fn compiled(section: Section, keys: &str) -> contract::Container {
+        let text = format!("{}: [{{name: a, image: b{keys}}}]", section.key());
+        let manifest = linuxkit_yaml::parse(text, "a.yml").unwrap();
+        let image = ImageConfiguration::from_reader(IMAGE.as_bytes()).unwrap();
+        let (ids, label, health) = (Ids::of(&manifest), ContainerConfig::default(), health::of_image(IMAGE.as_bytes()));
+        let (_, entry) = manifest.containers().next().unwrap();
+        let (manifest, ids, label, image) = (&manifest, &ids, &label, &image);
+        let layout = Layout::Native;
+        let input = Input { layout, manifest, ids, section, entry, label, image, health: health.as_ref() };
+        compile(input, "/x").unwrap().container
+    }
+
+    #[test]
+    fn the_image_says_how_its_service_is_stopped_and_watched_unless_the_manifest_does() {
+        let plain = compiled(Section::Services, "");
+        assert_eq!(plain.stop, contract::Stop { signal: 3, grace: 10_000 });
+        let health = plain.health.unwrap();
+        assert_eq!((health.probe, health.interval), (contract::Probe::Exec(vec!["probe".to_owned()]), 1000));
+        let own = compiled(
+            Section::Services,
+            ", stop_signal: SIGRTMIN+3, stop_grace_period: 1.5s, healthcheck: {disable: true}, critical: true",
+        );
+        assert_eq!(own.stop, contract::Stop { signal: 37, grace: 1500 });
+        assert_eq!((own.health, own.critical), (None, true));
+        assert_eq!(compiled(Section::Onboot, "").health, None);
+    }
+}

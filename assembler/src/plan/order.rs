@@ -80,9 +80,9 @@ fn names(manifest: &Manifest, section: Section, container: &Container) -> Vec<Di
         if !seen.insert(name.to_owned()) {
             return Some(at(manifest, one, format!("`{name}` stands here twice"), None));
         }
-        let earlier = manifest.onboot.iter().take_while(|other| !std::ptr::eq(*other, container));
-        let named = |list: &mut dyn Iterator<Item = &Container>| list.any(|other| other.name.value == name);
-        let (service, onboot) = (named(&mut manifest.services.iter()), named(&mut manifest.onboot.iter()));
+        let mut earlier = manifest.onboot.iter().take_while(|other| !std::ptr::eq(*other, container));
+        let named = |other: &Container| other.name.value == name;
+        let (service, onboot) = (manifest.services.iter().any(named), manifest.onboot.iter().any(named));
         match section {
             Section::Onshutdown => {
                 let hint = "leave it out: they run one after another, as they stand there";
@@ -98,7 +98,7 @@ fn names(manifest: &Manifest, section: Section, container: &Container) -> Vec<Di
             Section::Onboot if !onboot => {
                 Some(at(manifest, one, format!("`{name}` is a service, and they start when `onboot` is done"), None))
             }
-            Section::Onboot if !named(&mut { earlier }) => {
+            Section::Onboot if !earlier.any(named) => {
                 let hint = "`onboot` containers run one after another, as they stand there";
                 Some(at(manifest, one, format!("`{name}` does not run before `{}`", container.name.value), Some(hint)))
             }
@@ -219,6 +219,51 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(found(text), want, "{text}");
         }
+    }
+
+    /// Resolve a manifest whose services were compiled as these, and give what is found, or who waits for what.
+    fn resolved(text: &str, services: &[&str]) -> Result<Vec<Vec<contract::Dependency>>, Vec<String>> {
+        let manifest = linuxkit_yaml::parse(text.replace("IMAGE", "image: x"), "a.yml").unwrap();
+        let service = |more: &&str| {
+            let text = r#"{"name":"","image":"","lower":"","readonly":true,"spec":{"ociVersion":"1.0.0"}MORE}"#;
+            serde_json::from_str(&text.replace("MORE", more)).unwrap()
+        };
+        let mut system = Contract { services: services.iter().map(service).collect(), ..Contract::default() };
+        match resolve(&manifest, &mut system) {
+            Ok(()) => Ok(system.services.into_iter().map(|service| service.depends_on).collect()),
+            Err(list) => {
+                Err(list.iter().map(|one| format!("{}:{} {}", one.line(), one.column(), one.message)).collect())
+            }
+        }
+    }
+
+    #[test]
+    fn names_become_positions_and_onboot_is_over_by_then() {
+        let text =
+            "onboot: [{name: seed, IMAGE}]\nservices: [{name: web, IMAGE, depends_on: [seed, db]}, {name: db, IMAGE}]";
+        let dependency = contract::Dependency { service: 1, condition: contract::Condition::Started };
+        assert_eq!(resolved(text, &["", ""]), Ok(vec![vec![dependency], vec![]]));
+    }
+
+    #[test]
+    fn what_never_becomes_healthy_or_never_completes_cannot_be_waited_for() {
+        let text = |condition: &str| {
+            format!("services: [{{name: a, IMAGE, depends_on: {{b: {{condition: {condition}}}}}}}, {{name: b, IMAGE}}]")
+        };
+        let (healthy, completed) = (text("service_healthy"), text("service_completed_successfully"));
+        let health = r#","health":{"probe":{"tcp":[]},"interval":1,"timeout":1,"retries":1,"start_period":0,"start_interval":1}"#;
+        resolved(&healthy, &["", health]).unwrap();
+        assert_eq!(
+            resolved(&healthy, &["", ""]),
+            Err(vec!["1:45 `b` has no health check, so it never becomes healthy".to_owned()])
+        );
+        for policy in [r#""no""#, r#"{"on-failure":3}"#] {
+            resolved(&completed, &["", &format!(r#","restart":{policy}"#)]).unwrap();
+        }
+        assert_eq!(
+            resolved(&completed, &["", ""]),
+            Err(vec!["1:45 `b` is started again whenever it ends, so it never completes".to_owned()])
+        );
     }
 
     #[test]
