@@ -187,20 +187,20 @@ mod tests {
             ),
             (
                 "services: [{name: web, IMAGE, depends_on: [bd]}, {name: db, IMAGE}]",
-                &["1:46 `bd` is not a container of `services` or `onboot`"],
+                &["1:47 `bd` is not a container of `services` or `onboot`"],
             ),
-            ("services: [{name: a, IMAGE}, {name: b, IMAGE, depends_on: [a, a]}]", &["1:65 `a` stands here twice"]),
+            ("services: [{name: a, IMAGE}, {name: b, IMAGE, depends_on: [a, a]}]", &["1:69 `a` stands here twice"]),
             (
                 "onboot: [{name: a, IMAGE, depends_on: [b, a]}, {name: b, IMAGE}]",
-                &["1:42 `b` does not run before `a`", "1:45 `a` does not run before `a`"],
+                &["1:43 `b` does not run before `a`", "1:46 `a` does not run before `a`"],
             ),
             (
                 "onboot: [{name: a, IMAGE, depends_on: [b]}]\nservices: [{name: b, IMAGE}]",
-                &["1:42 `b` is a service, and they start when `onboot` is done"],
+                &["1:43 `b` is a service, and they start when `onboot` is done"],
             ),
             (
                 "onboot: [{name: a, IMAGE}]\nservices: [{name: b, IMAGE, depends_on: {a: {condition: service_healthy}}}]",
-                &["2:44 `a` runs to its end, so it never becomes healthy"],
+                &["2:45 `a` runs to its end, so it never becomes healthy"],
             ),
             (
                 "onboot: [{name: a, IMAGE}]\nservices: [{name: b, IMAGE, depends_on: {a: {condition: service_completed_successfully}}}]",
@@ -208,7 +208,7 @@ mod tests {
             ),
             (
                 "onshutdown: [{name: a, IMAGE, depends_on: [b]}]\nservices: [{name: b, IMAGE}]",
-                &["1:46 an `onshutdown` container waits for nothing but its turn"],
+                &["1:47 an `onshutdown` container waits for nothing but its turn"],
             ),
             // A service, if both have the name.
             (
@@ -269,10 +269,10 @@ mod tests {
     #[test]
     fn each_circle_is_told_once_where_it_closes() {
         let cases: [(&str, &[&str]); 4] = [
-            ("services: [{name: a, IMAGE, depends_on: [a]}]", &["1:44 `a` waits for itself: a -> a"]),
+            ("services: [{name: a, IMAGE, depends_on: [a]}]", &["1:45 `a` waits for itself: a -> a"]),
             (
                 "services: [{name: a, IMAGE, depends_on: [b]}, {name: b, IMAGE, depends_on: [c]}, {name: c, IMAGE, depends_on: [b]}]",
-                &["1:117 `b` waits for itself: b -> c -> b"],
+                &["1:121 `b` waits for itself: b -> c -> b"],
             ),
             (
                 "services: [{name: a, IMAGE, depends_on: [b, c]}, {name: b, IMAGE, depends_on: [c]}, {name: c, IMAGE}]",
@@ -280,7 +280,7 @@ mod tests {
             ),
             (
                 "services: [{name: a, IMAGE, depends_on: [b]}, {name: b, IMAGE, depends_on: [a, c]}, {name: c, IMAGE, depends_on: [a]}]",
-                &["1:82 `a` waits for itself: a -> b -> a", "1:120 `a` waits for itself: a -> b -> c -> a"],
+                &["1:83 `a` waits for itself: a -> b -> a", "1:124 `a` waits for itself: a -> b -> c -> a"],
             ),
         ];
         for (text, want) in cases {

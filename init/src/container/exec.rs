@@ -126,6 +126,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "waited for by number")]
     fn a_child_gives_its_code_or_its_signal() {
         for (code, want) in [(0, 0), (7, 7)] {
             let child = Command::new("/bin/sh").args(["-c", &format!("exit {code}")]).spawn().unwrap();

@@ -3,7 +3,7 @@
 //!
 //! Nothing here watches the time. Whoever takes too long is killed by PID 1.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -57,13 +57,8 @@ fn get(mut stream: impl Read + Write, host: &str, path: &str) -> io::Result<()> 
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hullkit\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
-    let (mut line, mut rest) = (Vec::new(), stream.take(LONGEST_STATUS).bytes());
-    for byte in rest.by_ref() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
+    let mut line = Vec::new();
+    BufReader::new(stream.take(LONGEST_STATUS)).read_until(b'\n', &mut line)?;
     let line = String::from_utf8_lossy(&line);
     match status(&line) {
         Some(200..=399) => Ok(()),
