@@ -147,6 +147,7 @@ impl Generator {
             ("Volume", _) if key == "image" => format!("registry.example.org:5000/image:{number}"),
             ("Kernel", "image") => ["", "kernel", "oci:dir"][self.below(3)].to_owned(),
             ("Manifest", "hostname") => format!("host-{number}"),
+            ("Boot", "stub") => "my.efi.stub".to_owned(),
             ("Match", "name") => self.pick(&["eth0", "en*", "?"]).to_owned(),
             ("Reference", _) => {
                 let digest = format!("a/b@sha256:{}", "0123456789abcdef".repeat(4));
@@ -195,6 +196,8 @@ impl Generator {
                 object.insert("path".to_owned(), "etc/file".into());
                 object.insert("contents".to_owned(), self.pick(TEXTS).into());
             }
+            // What is kept is what is written.
+            "Volume" if object.get("persistent") == Some(&true.into()) => drop(object.remove("readonly")),
             // Only one probe at a time, and waits that are not none.
             "Healthcheck" => object
                 .retain(|key, _| !["http", "tcp", "interval", "timeout", "start_interval"].contains(&key.as_str())),
