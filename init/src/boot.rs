@@ -115,6 +115,9 @@ impl BootError {
             Self::Container { ending: Ending::NotStarted(_), .. } => {
                 "see whether the image has the program, and whether the manifest grants what the error names"
             }
+            Self::Container { ending: Ending::Unhealthy(_), .. } => {
+                "see what the probe says, and whether the service needs a longer `start_period`"
+            }
             Self::Container { .. } => {
                 "run the image elsewhere with the same command, or boot with `hullkit.on_failure=shell`"
             }
@@ -154,7 +157,9 @@ pub fn run<S: Sys>(host: &mut Host<S>) {
             return failure::stop(host, name, &error);
         }
     }
-    services::supervise(host);
+    if let Err(error) = services::supervise(host) {
+        return failure::stop(host, "services", &error);
+    }
     let power = host.asked.unwrap_or(crate::sys::Power::Off);
     shutdown::run(host, power);
 }

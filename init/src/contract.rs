@@ -4,7 +4,7 @@
 //! [`MODULES_PATH`], because most of a boot's reading time would otherwise go into a file that many hosts do not need.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
@@ -158,6 +158,97 @@ pub struct Container {
     /// When a stopped service is started again; means nothing for `onboot` and `onshutdown`.
     #[serde(default)]
     pub restart: Restart,
+    /// What must have become of other services before this one starts for the first time; empty outside of `services`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Dependency>,
+    /// How it is found out whether a service works; it is not if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// The boot fails with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
+    /// How it is made to end.
+    #[serde(default, skip_serializing_if = "Stop::is_default")]
+    pub stop: Stop,
+}
+
+/// A service that another one waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// Its position in [`Contract::services`].
+    pub service: usize,
+    /// What must have become of it.
+    pub condition: Condition,
+}
+
+/// What must have become of a service before those that depend on it start (Compose specification, `depends_on`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// It was started.
+    Started,
+    /// Its health check has passed.
+    Healthy,
+    /// It has ended with exit code 0, and is not started again.
+    Completed,
+}
+
+/// How it is found out whether a service works; every time in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// What is done.
+    pub probe: Probe,
+    /// Time between probes.
+    pub interval: u64,
+    /// How long a probe may take.
+    pub timeout: u64,
+    /// Failures in a row that make a service unhealthy, at least 1.
+    pub retries: u32,
+    /// Time after the start in which failures do not count.
+    pub start_period: u64,
+    /// Longest time between probes until the first one counts.
+    pub start_interval: u64,
+}
+
+/// One way to find out whether a service works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Probe {
+    /// A program in the container, with its arguments: exit code 0 is success.
+    Exec(Vec<String>),
+    /// A page, asked for in the container's network: a status of 200 to 399 is success.
+    Http {
+        /// Who is asked: the first that takes the connection.
+        addresses: Vec<SocketAddr>,
+        /// What the request calls the server.
+        host: String,
+        /// Path and query, with a leading `/`.
+        path: String,
+    },
+    /// A connection, made in the container's network: to the first address that takes it.
+    Tcp(Vec<SocketAddr>),
+}
+
+/// How a container is made to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Number of the signal that asks it to.
+    pub signal: i32,
+    /// Milliseconds after which it is killed.
+    pub grace: u64,
+}
+
+impl Stop {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for Stop {
+    /// SIGTERM and 10 s, as Docker has it.
+    fn default() -> Self {
+        Self { signal: 15, grace: 10_000 }
+    }
 }
 
 /// Write a runtime configuration so that equal ones give equal bytes: its type keeps maps and capability sets hashed, in an
@@ -351,6 +442,10 @@ mod tests {
                 spec: SpecBuilder::default().process(process).build().unwrap(),
                 runtime: Runtime::default(),
                 restart: Restart::Always,
+                depends_on: Vec::new(),
+                health: None,
+                critical: false,
+                stop: Stop::default(),
             }
         };
         let names = [Capability::Chown, Capability::Kill, Capability::Setuid, Capability::Bpf, Capability::NetRaw];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::boot::BootError;
 use crate::cmdline::OnFailure;
 use crate::console::INIT;
-use crate::host::Host;
+use crate::host::{Host, Kind};
 use crate::shutdown;
 use crate::sys::{Power, Sys};
 
@@ -63,7 +63,9 @@ fn screen<S: Sys>(host: &Host<S>, stage: &str, error: &BootError) -> Vec<String>
         && let Some(unit) = host.units.get(*unit)
     {
         name = Some(unit.name.clone());
-        image = host.contract.onboot.iter().find(|onboot| onboot.name == unit.name).map(|onboot| onboot.image.clone());
+        if let Kind::Container(section, index) = unit.kind {
+            image = Host::<S>::list(&host.contract, section).get(index).map(|container| container.image.clone());
+        }
         lines.push(format!("  container: {} (image {})", unit.name, image.as_deref().unwrap_or("unknown")));
         let kept = unit.ring.lines();
         let skip = kept.len().saturating_sub(LAST_LINES);

@@ -18,7 +18,7 @@ use crate::cmdline::Options;
 use crate::console::{Console, INIT};
 use crate::container::{Bundle, Section};
 use crate::contract::{Container, Contract};
-use crate::logs::Stream;
+use crate::logs::{Line, Ring, Stream};
 use crate::network_child;
 use crate::services::backoff::Ending;
 use crate::sys::{Exit, Power, Started, Sys, Want};
@@ -58,6 +58,8 @@ pub struct Host<S> {
     pub buttons: Buttons,
     /// Everything that was started; a unit's position is its name for the rest of the program.
     pub units: Vec<Unit>,
+    /// Position of the first service's unit; those of the others follow.
+    pub services: usize,
     /// The root is being looked for: a device that comes is no news.
     pub searching: bool,
     /// The block device that the root is on, or in a partition of which it is; an absolute path.
@@ -91,6 +93,7 @@ impl<S: Sys> Host<S> {
             console: Console::default(),
             buttons: Buttons::default(),
             units: Vec::new(),
+            services: 0,
             searching: false,
             disk: None,
             absent: Vec::new(),
@@ -124,13 +127,28 @@ impl<S: Sys> Host<S> {
         self.units.len() - 1
     }
 
+    /// The unit of a service, by its position in the contract; nothing before there is one.
+    #[must_use]
+    pub fn service(&self, index: usize) -> Option<usize> {
+        let position = self.services.checked_add(index)?;
+        let unit = self.units.get(position)?;
+        (unit.kind == Kind::Container(Section::Services, index)).then_some(position)
+    }
+
     /// Start a unit; a failure to do so is its ending.
     pub fn start(&mut self, position: usize) {
         let contract = Rc::clone(&self.contract);
         let since = self.sys.uptime();
-        let Some(unit) = self.units.get_mut(position) else { return };
-        let (started, phase): (_, fn(u32, Duration) -> Phase) = match unit.kind {
+        let Some(kind) = self.units.get(position).map(|unit| unit.kind) else { return };
+        let (started, phase): (_, fn(u32, Duration) -> Phase) = match kind {
             Kind::Network => (self.sys.role("network"), |pid, since| Phase::Running { pid, since }),
+            Kind::Probe(service) => match self.probed(&contract, service) {
+                Some((container, pid)) => {
+                    self.units[position].ring = Ring::default();
+                    (self.sys.probe(container, pid), |pid, since| Phase::Running { pid, since })
+                }
+                None => return,
+            },
             Kind::Container(section, index) => match Self::list(&contract, section).get(index) {
                 Some(container) => {
                     (self.sys.start(section, container), |helper, since| Phase::Starting { helper, since })
@@ -138,10 +156,18 @@ impl<S: Sys> Host<S> {
                 None => return,
             },
         };
+        let Some(unit) = self.units.get_mut(position) else { return };
         match started {
             Ok(Started { pid, report, output }) => unit.attach(phase(pid, since), report, output),
             Err(cause) => unit.phase = Phase::Ended(Ending::NotStarted(format!("no process for it: {cause}"))),
         }
+    }
+
+    /// What a probe looks at: a container that runs, and its process.
+    fn probed<'a>(&self, contract: &'a Contract, service: usize) -> Option<(&'a Container, u32)> {
+        let unit = self.units.get(service)?;
+        let Kind::Container(section, index) = unit.kind else { return None };
+        Some((Self::list(contract, section).get(index)?, unit.pid()?))
     }
 
     /// Wait for the next event, at most until `deadline` (an uptime), and take in everything that is there.
@@ -300,9 +326,7 @@ impl<S: Sys> Host<S> {
         let now = millis(self.sys.uptime());
         let unit = &mut self.units[position];
         let (console, prefix) = (&mut self.console, unit.prefix());
-        unit.ring.finish(now, |line| {
-            console.line(position + 1, &prefix, &line.text);
-        });
+        unit.ring.finish(now, |line| show(console, position, prefix.as_deref(), line));
         unit.ran = match unit.phase {
             Phase::Running { since, .. } => self.sys.uptime().saturating_sub(since),
             _ => Duration::ZERO,
@@ -367,11 +391,16 @@ impl<S: Sys> Host<S> {
             return false;
         }
         let (console, prefix) = (&mut self.console, unit.prefix());
-        unit.ring.push(now, stream, &bytes, |line| {
-            console.line(position + 1, &prefix, &line.text);
-        });
+        unit.ring.push(now, stream, &bytes, |line| show(console, position, prefix.as_deref(), line));
         self.console.write();
         true
+    }
+}
+
+/// Show a unit's line, if its lines are shown.
+fn show(console: &mut Console, position: usize, prefix: Option<&str>, line: &Line) {
+    if let Some(prefix) = prefix {
+        console.line(position + 1, prefix, &line.text);
     }
 }
 

@@ -42,6 +42,8 @@ pub mod services;
 #[cfg(feature = "pid1")]
 pub mod shutdown;
 #[cfg(feature = "pid1")]
+pub mod stop;
+#[cfg(feature = "pid1")]
 pub mod sys;
 #[cfg(feature = "pid1")]
 pub mod volumes;

@@ -74,7 +74,7 @@ pub fn hear<S: Sys>(host: &mut Host<S>, line: &[u8]) {
 ///
 /// # Errors
 ///
-/// None; the signature is that of a stage.
+/// None of its own: no service has been started yet.
 pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     if let Err(cause) = host.sys.loopback() {
         host.say(&format!("network: the loopback interface stays off: {cause}"));
@@ -91,7 +91,7 @@ pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     host.start(position);
     let deadline = host.sys.uptime() + PATIENCE;
     while !host.online && host.asked.is_none() && host.sys.uptime() < deadline {
-        let next = services::restart(host).map_or(deadline, |at| at.min(deadline));
+        let next = services::tend(host)?.map_or(deadline, |at| at.min(deadline));
         host.turn(Some(next));
     }
     if !host.online && host.asked.is_none() {

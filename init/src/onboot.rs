@@ -6,7 +6,7 @@ use crate::boot::BootError;
 use crate::container::Section;
 use crate::host::{Host, Kind, Phase};
 use crate::services::backoff::Ending;
-use crate::sys::{Exit, Sys};
+use crate::sys::Sys;
 
 /// Run the `onboot` containers. One that fails stops the boot; a request to go down ends it early.
 ///
@@ -19,7 +19,7 @@ pub fn run<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
         if host.asked.is_some() {
             return Ok(());
         }
-        if let Some((position, ending)) = ending.filter(|(_, ending)| *ending != Ending::Ended(Exit::Code(0))) {
+        if let Some((position, ending)) = ending.filter(|(_, ending)| ending.is_failure()) {
             return Err(BootError::Container { unit: position, ending });
         }
     }
@@ -29,9 +29,8 @@ pub fn run<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
 /// Run the `onshutdown` containers; one that fails is named, and the others run.
 pub fn run_last<S: Sys>(host: &mut Host<S>) {
     for index in 0..host.contract.onshutdown.len() {
-        let failed =
-            run_one(host, Section::Onshutdown, index).filter(|(_, ending)| *ending != Ending::Ended(Exit::Code(0)));
-        if let Some((position, ending)) = failed {
+        let ending = run_one(host, Section::Onshutdown, index);
+        if let Some((position, ending)) = ending.filter(|(_, ending)| ending.is_failure()) {
             let name = host.units[position].name.clone();
             host.say(&format!("onshutdown `{name}` {ending}"));
         }

@@ -4,26 +4,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::container::Section;
-use crate::contract::Container;
-use crate::host::{Host, Kind, Phase, power_word};
+use crate::host::{Host, Kind, power_word};
 use crate::onboot;
-use crate::sys::{Power, Sys, signal_number};
-
-/// How long a service may take to stop.
-const GRACE: Duration = Duration::from_secs(10);
+use crate::services::order;
+use crate::stop;
+use crate::sys::{Power, Sys};
 
 /// How long processes that nobody started may take.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
 /// How long the console may take for its last lines.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// Annotation that carries an image's `STOPSIGNAL`.
-///
-/// # Source
-///
-/// OCI image-spec, conversion.md, "Annotation Fields".
-const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 
 /// File systems that hold nothing worth an unmount: the kernel's own, and memory.
 const TRANSIENT: [&str; 12] = [
@@ -73,61 +64,27 @@ pub fn flush<S: Sys>(host: &mut Host<S>) {
     host.sys.drain_console();
 }
 
-/// Signal everything that runs, the last started first, and kill what is left after the grace period.
+/// Stop everything that runs: a service once none is left that depends on it, what does not depend on each other side by side.
 ///
-/// Services know no order among themselves yet, so they stop side by side as they started: one that hangs costs the host one
-/// grace period, not one for each.
+/// So one that hangs costs the host its grace period, and those that it depends on wait for that.
 fn stop_units<S: Sys>(host: &mut Host<S>) {
     let contract = Rc::clone(&host.contract);
-    for position in (0..host.units.len()).rev() {
-        let unit = &host.units[position];
-        let signal = match unit.kind {
-            Kind::Container(section, index) => {
-                Host::<S>::list(&contract, section).get(index).map_or(libc::SIGTERM, stop_signal)
-            }
-            Kind::Network => continue,
-        };
-        match unit.phase {
-            Phase::Running { pid, .. } => {
-                // It may have ended a moment ago; its end is on its way then.
-                let _ = host.sys.kill(pid, signal);
-            }
-            // A helper at work is let finish; what it starts is killed with its cgroup below.
-            _ if unit.is_alive() => {}
-            _ => continue,
+    loop {
+        let left = |at: &usize| stop::is_left(host, &host.units[*at]);
+        let services = order::stoppable(&contract.services, |index| host.service(index).is_some_and(|at| left(&at)));
+        let services = services.into_iter().filter_map(|index| host.service(index));
+        let is_onboot = |at: &usize| matches!(host.units[*at].kind, Kind::Container(Section::Onboot, _));
+        let onboot = (0..host.units.len()).rev().filter(|at| is_onboot(at) && left(at));
+        let next: Vec<usize> = services.chain(onboot).collect();
+        if next.is_empty() {
+            return;
         }
-    }
-    let deadline = host.sys.uptime() + GRACE;
-    wait(host, deadline, alive);
-    for position in alive(host) {
-        let name = host.units[position].name.clone();
-        host.say(&format!("`{name}` did not stop in {} s: killed", GRACE.as_secs()));
-        host.kill_group(position);
-        if let Some(pid) = host.units[position].pid() {
-            let _ = host.sys.kill(pid, libc::SIGKILL);
+        for position in &next {
+            stop::ask(host, *position);
         }
+        let due = next.iter().filter_map(|position| stop::enforce(host, *position)).min();
+        host.turn(due);
     }
-    let deadline = host.sys.uptime() + LEFTOVERS;
-    wait(host, deadline, alive);
-}
-
-/// Containers that still have a process.
-fn alive<S: Sys>(host: &Host<S>) -> Vec<usize> {
-    let onshutdown = |kind| matches!(kind, Kind::Container(Section::Onshutdown, _) | Kind::Network);
-    let units = host.units.iter().enumerate();
-    units.filter(|(_, unit)| unit.is_alive() && !onshutdown(unit.kind)).map(|(position, _)| position).collect()
-}
-
-fn wait<S: Sys>(host: &mut Host<S>, deadline: Duration, left: impl Fn(&Host<S>) -> Vec<usize>) {
-    while !left(host).is_empty() && host.sys.uptime() < deadline {
-        host.turn(Some(deadline));
-    }
-}
-
-fn stop_signal(container: &Container) -> i32 {
-    let annotations = container.spec.annotations().as_ref();
-    let text = annotations.and_then(|annotations| annotations.get(STOP_SIGNAL));
-    text.and_then(|text| signal_number(text)).unwrap_or(libc::SIGTERM)
 }
 
 /// End the network child and every process that no unit accounts for.
@@ -184,13 +141,5 @@ mod tests {
         let table = "none / rootfs rw 0 0\nproc /proc proc rw 0 0\n/dev/vda1 /var/my\\040data ext4 rw 0 0\n\
                      overlay /run/x overlay rw 0 0\ntmpfs /run tmpfs rw 0 0\n";
         assert_eq!(targets(table), ["/run/x", "/var/my data"]);
-    }
-
-    #[test]
-    fn a_stop_signal_may_be_a_name_or_a_number() {
-        for (text, want) in [("SIGQUIT", Some(3)), ("QUIT", Some(3)), ("9", Some(9)), ("0", None), ("SIGFOO", None)] {
-            assert_eq!(signal_number(text), want, "{text}");
-        }
-        assert_eq!(signal_number("SIGRTMIN+3"), Some(libc::SIGRTMIN() + 3));
     }
 }

@@ -18,7 +18,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::net::addr::SocketAddrStorage;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, socket_with};
-use rustix::process::{Gid, Resource, Rlimit, Uid, WaitId, WaitIdOptions, WaitOptions, setrlimit};
+use rustix::process::{Gid, Pid, PidfdFlags, Resource, Rlimit, Uid, WaitId, WaitIdOptions, WaitOptions, setrlimit};
 use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
@@ -181,12 +181,16 @@ pub trait Sys {
     fn drain_console(&mut self);
     /// Start the helper process that creates a container.
     fn start(&mut self, section: Section, container: &Container) -> io::Result<Started>;
+    /// Start the helper process that probes a container, given its process, in a session of its own: exit code 0 is success.
+    fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started>;
     /// Start this program again in another role.
     fn role(&mut self, role: &str) -> io::Result<Started>;
     /// Replace PID 1's own console by a shell and wait for its end.
     fn shell(&mut self) -> io::Result<()>;
     /// Send a signal to one process.
     fn kill(&mut self, pid: u32, signal: i32) -> io::Result<()>;
+    /// Kill a process that leads a session, and all that it has started there.
+    fn kill_session(&mut self, leader: u32) -> io::Result<()>;
     /// Send a signal to every process but this one.
     fn kill_all(&mut self, signal: i32) -> io::Result<()>;
     /// Write everything that is cached to its disk.
@@ -432,16 +436,9 @@ impl Sys for Linux {
 
     fn start(&mut self, section: Section, container: &Container) -> io::Result<Started> {
         let (report, report_end) = pipe()?;
-        let (stdout, stdout_end) = pipe()?;
-        let (stderr, stderr_end) = pipe()?;
-        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-        // `/dev/stdout` in the container is this pipe, which is opened anew: by a user who need not be root, and by the
-        // processes of other users that it starts. Who may reach its links in `/proc` at all is decided elsewhere.
-        let (user, group) = container::owner(container);
-        for end in [&stdout_end, &stderr_end] {
-            rustix::fs::fchown(end, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
-            rustix::fs::fchmod(end, Mode::from_raw_mode(0o622))?;
-        }
+        let (stdout, stdout_end) = output_pipe(container)?;
+        let (stderr, stderr_end) = output_pipe(container)?;
+        let null = null()?;
         // A forked helper needs neither a second copy of the contract nor the time to read it again.
         match fork()? {
             Some(pid) => Ok(Started { pid, report, output: [stdout, stderr] }),
@@ -452,7 +449,27 @@ impl Sys for Linux {
                 close_others(&report_end);
                 release_signals();
                 container::helper(section, container, &report_end, ready.err().map(io::Error::from));
-                leave()
+                leave(0)
+            }
+        }
+    }
+
+    fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started> {
+        let (output, end) = output_pipe(container)?;
+        let (null, report, spare) = (null()?, null()?, null()?);
+        // Not reaped yet, so this is the container's process, and stays it.
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+        let target = rustix::process::pidfd_open(raw, PidfdFlags::empty())?;
+        match fork()? {
+            Some(helper) => Ok(Started { pid: helper, report, output: [output, spare] }),
+            None => {
+                let ready = rustix::stdio::dup2_stdin(&null)
+                    .and_then(|()| rustix::stdio::dup2_stdout(&end))
+                    .and_then(|()| rustix::stdio::dup2_stderr(&end))
+                    .and_then(|()| rustix::process::setsid());
+                close_others(&target);
+                release_signals();
+                leave(container::probe(container, pid, &target, ready.err().map(io::Error::from)))
             }
         }
     }
@@ -468,7 +485,7 @@ impl Sys for Linux {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         let (report, log) = (OwnedFd::from(report), OwnedFd::from(log));
-        let spare = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let spare = null()?;
         for fd in [&report, &log] {
             rustix::io::ioctl_fionbio(fd, true)?;
         }
@@ -483,6 +500,16 @@ impl Sys for Linux {
         let raw = i32::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
         // 0 and -1 would mean a group or everyone.
         if raw > 1 { send(raw, signal) } else { Err(io::ErrorKind::InvalidInput.into()) }
+    }
+
+    fn kill_session(&mut self, leader: u32) -> io::Result<()> {
+        let raw = i32::try_from(leader).map_err(|_| io::ErrorKind::InvalidInput)?;
+        // A helper that was not yet so far as to lead a session is alone.
+        if raw <= 1 {
+            Err(io::ErrorKind::InvalidInput.into())
+        } else {
+            send(-raw, libc::SIGKILL).or_else(|_| send(raw, libc::SIGKILL))
+        }
     }
 
     fn kill_all(&mut self, signal: i32) -> io::Result<()> {
@@ -701,21 +728,7 @@ pub fn signal_name(number: i32) -> Option<&'static str> {
     SIGNALS.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
 }
 
-/// Number of a signal given as `SIGTERM`, `TERM`, `15` or `SIGRTMIN+3`.
-#[must_use]
-pub fn signal_number(text: &str) -> Option<i32> {
-    if let Ok(number) = text.parse::<i32>() {
-        return (1..=64).contains(&number).then_some(number);
-    }
-    let name = text.strip_prefix("SIG").unwrap_or(text);
-    if let Some(above) = name.strip_prefix("RTMIN+") {
-        let above = above.parse::<i32>().ok().filter(|above| (0..=30).contains(above))?;
-        return Some(libc::SIGRTMIN() + above);
-    }
-    SIGNALS.iter().find(|(known, _)| known.strip_prefix("SIG") == Some(name)).map(|(_, number)| *number)
-}
-
-/// The signals that have names in `STOPSIGNAL` and in messages.
+/// The signals that have names in messages.
 const SIGNALS: [(&str, i32); 20] = [
     ("SIGHUP", libc::SIGHUP),
     ("SIGINT", libc::SIGINT),
@@ -860,6 +873,23 @@ pub fn read_some(fd: &OwnedFd) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Open what gives nothing and keeps nothing.
+fn null() -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Make a pipe for the output of a container.
+///
+/// `/dev/stdout` in the container is this pipe, which is opened anew: by a user who need not be root, and by the processes of
+/// other users that it starts. Who may reach its links in `/proc` at all is decided elsewhere.
+fn output_pipe(container: &Container) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe()?;
+    let (user, group) = container::owner(container);
+    rustix::fs::fchown(&write, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+    rustix::fs::fchmod(&write, Mode::from_raw_mode(0o622))?;
+    Ok((read, write))
+}
+
 /// Make a pipe whose read end never blocks.
 ///
 /// # Errors
@@ -987,8 +1017,12 @@ fn release_signals() {
 }
 
 /// Fork. Out: the child's process id in the parent, nothing in the child.
-fn fork() -> io::Result<Option<u32>> {
-    // SAFETY: PID 1 has one thread, so no lock is held by a thread that the child would lack.
+///
+/// # Errors
+///
+/// The error of fork(2).
+pub fn fork() -> io::Result<Option<u32>> {
+    // SAFETY: PID 1 and its helpers have one thread each, so no lock is held by a thread that the child would lack.
     let pid = unsafe { libc::fork() };
     match u32::try_from(pid) {
         Ok(0) => Ok(None),
@@ -1009,9 +1043,9 @@ fn close_others(kept: &OwnedFd) {
 }
 
 /// End a forked child without running anything that belongs to the parent.
-fn leave() -> ! {
+pub fn leave(code: i32) -> ! {
     // SAFETY: always sound; it runs no handler and drops nothing.
-    unsafe { libc::_exit(0) }
+    unsafe { libc::_exit(code) }
 }
 
 /// Send a signal; -1 is every process but this one.

@@ -31,6 +31,12 @@ struct Recorder {
     deaf: Vec<String>,
     /// Exit code of the onboot container of this name.
     fails: Option<(String, i32)>,
+    /// Services that end at once, and their exit codes.
+    brief: Vec<(String, i32)>,
+    /// What the probes of a service end with, one after another, and 0 after that; `None` does not end.
+    probes: VecDeque<(String, Option<i32>)>,
+    /// From when on somebody wants the host to go down, if a service runs.
+    busy_until: Duration,
     /// The console's other end.
     screen: Option<OwnedFd>,
     next_pid: u32,
@@ -234,7 +240,7 @@ impl Sys for Recorder {
     }
 
     fn signals(&mut self) -> Vec<i32> {
-        let serving = self.running.iter().any(|(name, _)| name != "network");
+        let serving = self.running.iter().any(|(name, _)| name != "network") && self.clock.get() >= self.busy_until;
         let quiet = self.ended.is_empty() && !self.signalled && serving;
         self.signalled |= quiet;
         if quiet { vec![libc::SIGUSR2] } else { vec![] }
@@ -267,15 +273,28 @@ impl Sys for Recorder {
         self.note(format!("start {} {}", section.name(), container.name));
         let (helper, pid) = (self.pid(), self.pid());
         self.ended.push_back((helper, Exit::Code(0)));
-        if section == Section::Services {
+        let named = |(name, _): &&(String, i32)| *name == container.name;
+        let brief = self.brief.iter().find(named).map(|(_, code)| *code);
+        if section == Section::Services && brief.is_none() {
             self.running.push((container.name.clone(), pid));
         } else {
-            let code = self.fails.as_ref().filter(|(name, _)| *name == container.name).map_or(0, |(_, code)| *code);
+            let code = brief.or(self.fails.as_ref().filter(named).map(|(_, code)| *code)).unwrap_or(0);
             // The container's end arrives before its helper's: the order that is easy to get wrong.
             self.ended.push_front((pid, Exit::Code(code)));
         }
         let output = [said(&format!("{} speaks\n", container.name)), said("")];
         Ok(Started { pid: helper, report: said(&format!("{{\"pid\":{pid}}}\n")), output })
+    }
+
+    fn probe(&mut self, container: &Container, _: u32) -> io::Result<Started> {
+        self.note(format!("probe {}", container.name));
+        let pid = self.pid();
+        let next = self.probes.iter().position(|(name, _)| *name == container.name);
+        match next.and_then(|at| self.probes.remove(at)).map_or(Some(0), |(_, code)| code) {
+            Some(code) => self.ended.push_back((pid, Exit::Code(code))),
+            None => self.running.push((format!("probe of {}", container.name), pid)),
+        }
+        Ok(Started { pid, report: said(""), output: [said("looking\nno luck\n\n"), said("")] })
     }
 
     fn role(&mut self, role: &str) -> io::Result<Started> {
@@ -305,6 +324,10 @@ impl Sys for Recorder {
         Ok(())
     }
 
+    fn kill_session(&mut self, leader: u32) -> io::Result<()> {
+        self.kill(leader, libc::SIGKILL)
+    }
+
     fn kill_all(&mut self, signal: i32) -> io::Result<()> {
         self.note(format!("kill everyone {}", sys::signal_name(signal).unwrap_or("?")));
         let running = std::mem::take(&mut self.running);
@@ -322,17 +345,33 @@ impl Sys for Recorder {
     }
 }
 
-/// A container whose configuration names only its program, and the signal that stops it.
-fn container(name: &str) -> String {
+/// A container of an empty configuration that SIGQUIT stops. In: `more`, further keys with a comma in front.
+fn container(name: &str, more: &str) -> String {
     format!(
         r#"{{"name":"{name}","image":"registry/{name}:1","lower":"/images/{name}/rootfs","readonly":true,
-            "spec":{{"ociVersion":"1.2.1","annotations":{{"org.opencontainers.image.stopSignal":"SIGQUIT"}}}}}}"#
+            "spec":{{"ociVersion":"1.2.1"}},"stop":{{"signal":3,"grace":10000}}{more}}}"#
     )
 }
 
 fn list(names: &[&str]) -> String {
-    let containers: Vec<String> = names.iter().map(|name| container(name)).collect();
+    let containers: Vec<String> = names.iter().map(|name| container(name, "")).collect();
     format!("[{}]", containers.join(","))
+}
+
+/// Docker's defaults.
+const HEALTH: &str = r#","health":{"probe":{"exec":["true"]},"interval":30000,"timeout":30000,"retries":3,"start_period":0,
+    "start_interval":5000}"#;
+
+/// The contract of a host of these services.
+fn services(list: &[(&str, &str)]) -> String {
+    let containers: Vec<String> = list.iter().map(|(name, more)| container(name, more)).collect();
+    format!(r#"{{"version":4,"services":[{}]}}"#, containers.join(","))
+}
+
+/// What the recorder was asked that has to do with containers.
+fn about_containers(recorder: &Recorder) -> Vec<&str> {
+    let calls = recorder.transcript.iter().map(String::as_str);
+    calls.filter(|call| ["start ", "probe ", "kill "].iter().any(|word| call.starts_with(word))).collect()
 }
 
 /// Boot on a recorder. Out: the recorder afterwards.
@@ -601,4 +640,134 @@ fn an_initrd_that_was_cut_off_is_told_apart() {
     let recorder = boot(String::new(), |recorder| recorder.cut_off = true);
     let screen = recorder.console_text();
     assert!(screen.contains("the initrd was not unpacked to its end"), "{screen}");
+}
+
+#[test]
+fn services_start_when_their_dependencies_allow_and_stop_in_the_reverse_order() {
+    let contract = services(&[
+        ("web", r#","depends_on":[{"service":2,"condition":"completed"},{"service":3,"condition":"started"}]"#),
+        ("db", HEALTH),
+        ("migrate", r#","restart":"no","depends_on":[{"service":1,"condition":"healthy"}]"#),
+        ("cache", ""),
+    ]);
+    let recorder = boot(contract, |recorder| {
+        recorder.brief.push(("migrate".to_owned(), 0));
+        recorder.probes = [Some(1), Some(1)].map(|code| ("db".to_owned(), code)).into();
+        recorder.deaf.push("web".to_owned());
+        recorder.busy_until = second(3);
+    });
+    assert_eq!(
+        about_containers(&recorder),
+        [
+            "start services db",
+            "start services cache",
+            "probe db",
+            "probe db",
+            "probe db",
+            "start services migrate",
+            "start services web",
+            "kill web SIGQUIT",
+            "kill web SIGKILL",
+            "kill cache SIGQUIT",
+            "kill db SIGQUIT",
+        ]
+    );
+    let screen = recorder.console_text();
+    for line in [
+        "hullkit: web: waits for migrate to complete, cache to start\n",
+        "hullkit: migrate: waits for db to be healthy\n",
+        "hullkit: db: healthy after 1.8 s\n",
+        "hullkit: `migrate` ended, exit code 0; left as it is\n",
+        "hullkit: `web` did not stop in 10 s: killed\n",
+    ] {
+        assert!(screen.contains(line), "{line} in\n{screen}");
+    }
+}
+
+#[test]
+fn unhealthy_counts_as_stopped_if_the_policy_is_always() {
+    for (policy, starts) in [(r#""always""#, 2), (r#"{"on-failure":null}"#, 1), (r#""unless-stopped""#, 1)] {
+        let contract = services(&[("web", &format!(r#"{HEALTH},"restart":{policy}"#))]);
+        let recorder = boot(contract, |recorder| {
+            // Healthy, then three failures, the last of them by time; whoever is then asked is well again.
+            recorder.probes = [Some(0), Some(1), Some(1), None].map(|code| ("web".to_owned(), code)).into();
+            recorder.busy_until = second(160);
+        });
+        let calls = about_containers(&recorder);
+        assert_eq!(calls.iter().filter(|call| **call == "start services web").count(), starts, "{calls:?}");
+        assert!(calls.contains(&"kill probe of web SIGKILL"), "{calls:?}");
+        let screen = recorder.console_text();
+        let want = if starts == 2 {
+            "web: unhealthy: no answer in 30 s; stopping it\n[  120.250] hullkit: `web` ended, killed by SIGQUIT; starting it \
+             again in 1 s\n"
+        } else {
+            "web: unhealthy: no answer in 30 s\n[  150.250] hullkit: web: healthy again\n"
+        };
+        assert!(screen.contains(want), "{screen}");
+    }
+}
+
+#[test]
+fn an_unhealthy_service_is_told_with_the_last_line_of_its_probe() {
+    let recorder = boot(services(&[("db", HEALTH)]), |recorder| {
+        recorder.probes = std::iter::repeat_n(("db".to_owned(), Some(1)), 12).collect();
+        recorder.busy_until = second(100);
+    });
+    let screen = recorder.console_text();
+    assert!(screen.contains("[   90.000] hullkit: db: unhealthy: no luck; stopping it\n"), "{screen}");
+    assert!(!screen.contains("db | no luck"), "what probes print is not what the service prints: {screen}");
+}
+
+#[test]
+fn a_critical_service_that_fails_fails_the_boot() {
+    let critical = |more: &str| format!(r#","critical":true{more}"#);
+    let on_failure = critical(r#","restart":{"on-failure":1}"#);
+    let unhealthy = critical(HEALTH);
+    let waits = critical(r#","depends_on":[{"service":1,"condition":"completed"}]"#);
+    let cases = [
+        (critical(""), "error:     ended, exit code 3", 1),
+        (on_failure, "error:     ended, exit code 3", 2),
+        (unhealthy, "error:     unhealthy: no luck", 1),
+        (waits, "error:     not started: it waits for seed to complete, which will not happen", 0),
+    ];
+    for (keys, error, starts) in cases {
+        let recorder = boot(services(&[("web", &keys), ("seed", r#","restart":"no""#)]), |recorder| {
+            recorder.busy_until = second(1000);
+            recorder.brief.push(("seed".to_owned(), 1));
+            recorder.probes = std::iter::repeat_n(("web".to_owned(), Some(1)), 12).collect();
+            if !keys.contains("health") {
+                recorder.brief.push(("web".to_owned(), 3));
+            }
+        });
+        let screen = recorder.console_text();
+        let calls = about_containers(&recorder);
+        assert_eq!(calls.iter().filter(|call| **call == "start services web").count(), starts, "{calls:?}\n{screen}");
+        assert!(screen.contains("this host did not boot: stage `services`"), "{screen}");
+        assert!(screen.contains("container: web (image registry/web:1)") && screen.contains(error), "{screen}");
+    }
+}
+
+#[test]
+fn a_host_is_ready_when_its_critical_services_are_up() {
+    let contract = services(&[("web", &format!(r#"{HEALTH},"critical":true"#)), ("other", "")]);
+    let recorder = boot(contract, |recorder| {
+        recorder.probes = [Some(1)].map(|code| ("web".to_owned(), code)).into();
+        recorder.busy_until = second(5);
+    });
+    let screen = recorder.console_text();
+    assert!(screen.contains("[    0.750] hullkit: web: healthy after 0.8 s\n[    0.750] hullkit: ready\n"), "{screen}");
+}
+
+#[test]
+fn a_contract_whose_services_wait_for_each_other_goes_down_all_the_same() {
+    let contract = services(&[
+        ("a", r#","depends_on":[{"service":1,"condition":"started"}]"#),
+        ("b", r#","depends_on":[{"service":0,"condition":"started"},{"service":9,"condition":"started"}]"#),
+        ("c", ""),
+    ]);
+    let recorder = boot(contract, |_| {});
+    assert_eq!(about_containers(&recorder), ["start services c", "kill c SIGQUIT"]);
+    let screen = recorder.console_text();
+    assert!(screen.contains("`b` not started: it waits for a service that is not there to start"), "{screen}");
+    assert!(screen.contains("hullkit: bye"), "{screen}");
 }

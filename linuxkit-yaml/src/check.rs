@@ -1,9 +1,11 @@
 //! What types cannot say: names that must differ, names that become directories, keys that exclude one another.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::code::Code;
 use crate::file::File;
+use crate::health::Healthcheck;
 use crate::manifest::Manifest;
 use crate::network::{Destination, Network, NetworkRule, Route};
 use crate::problem::Problems;
@@ -18,12 +20,18 @@ const HOSTNAME_MAX: usize = 64;
 /// Smallest packet that IPv4 can be spoken with (RFC 791, 3.2).
 const MTU_MIN: u32 = 68;
 
+/// Shortest time that a health check can wait.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
 /// Add what is wrong with the meaning of `manifest` to `problems`.
 ///
 /// In: `wounded`, places of values beside which something wrong was left out.
 pub(crate) fn manifest(manifest: &Manifest, wounded: &BTreeSet<(u32, u32)>, problems: &mut Problems<'_>) {
     for (_, container) in manifest.containers() {
         component(&container.name, problems);
+        if let Some(check) = &container.config.healthcheck {
+            health(check, problems);
+        }
     }
     services(manifest, problems);
     volumes(manifest, problems);
@@ -76,6 +84,29 @@ fn component(name: &Spanned<String>, problems: &mut Problems<'_>) {
     } else if name.len() > NAME_MAX || name.chars().any(char::is_control) {
         problems
             .add(&name.at, format!("the name of a container has at most {NAME_MAX} bytes and no control characters"));
+    }
+}
+
+/// Report a health check that does several things at once, or nothing ever.
+fn health(check: &Healthcheck, problems: &mut Problems<'_>) {
+    let probes = [
+        check.test.as_ref().map(|test| ("test", &test.at)),
+        check.http.as_ref().map(|http| ("http", &http.at)),
+        check.tcp.as_ref().map(|tcp| ("tcp", &tcp.at)),
+    ];
+    let mut given = probes.into_iter().flatten();
+    if let (Some((first, _)), Some((second, at))) = (given.next(), given.next()) {
+        problems
+            .add(at, format!("a health check is one of `test`, `http` and `tcp`: this has `{first}` and `{second}`"));
+    }
+    if let Some(retries) = check.retries.as_ref().filter(|retries| retries.value == 0) {
+        problems.add(&retries.at, "`retries` counts from 1: the failure that makes a service unhealthy");
+    }
+    let waits = [("interval", &check.interval), ("timeout", &check.timeout), ("start_interval", &check.start_interval)];
+    for (key, period) in waits {
+        if let Some(period) = period.as_ref().filter(|period| period.value.0 < SHORTEST_WAIT) {
+            problems.add(&period.at, format!("`{key}` is at least 1ms"));
+        }
     }
 }
 

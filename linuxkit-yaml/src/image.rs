@@ -8,11 +8,15 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::SPLIT;
+use crate::depends::DependsOn;
+use crate::health::Healthcheck;
+use crate::period::Period;
 use crate::reference::Reference;
 use crate::resources::Resources;
 use crate::restart::Restart;
 use crate::runtime::Runtime;
 use crate::scalar::{Id, Mode};
+use crate::signal::Signal;
 use crate::span::Spanned;
 
 /// An entry of `onboot`, `onshutdown` or `services`.
@@ -23,6 +27,9 @@ pub struct Container {
     pub name: Spanned<String>,
     /// The image.
     pub image: Spanned<Reference>,
+    /// Containers that it waits for (Hullkit); not in a label, because an image does not know what else a host runs.
+    #[serde(default, skip_serializing_if = "DependsOn::is_empty")]
+    pub depends_on: DependsOn,
     /// Everything else.
     #[serde(flatten)]
     pub config: ContainerConfig,
@@ -140,6 +147,18 @@ pub struct ContainerConfig {
     /// When it is started again after it stopped (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Spanned<Restart>>,
+    /// How it is found out whether it works (Hullkit); the image's `HEALTHCHECK` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Spanned<Healthcheck>>,
+    /// Its failure fails the boot (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critical: Option<bool>,
+    /// What asks it to end (Hullkit); the image's `STOPSIGNAL` if absent, else SIGTERM.
+    #[serde(rename = "stop_signal", default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<Spanned<Signal>>,
+    /// How long it may take to end before it is killed (Hullkit): 10s.
+    #[serde(rename = "stop_grace_period", default, skip_serializing_if = "Option::is_none")]
+    pub stop_grace_period: Option<Spanned<Period>>,
 }
 
 /// One mount.
@@ -208,11 +227,13 @@ pub struct IdMapping {
 struct Head {
     name: Spanned<String>,
     image: Spanned<Reference>,
+    #[serde(default)]
+    depends_on: DependsOn,
 }
 
 impl<'de> Deserialize<'de> for Container {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct(SPLIT, &["name", "image"], ContainerVisitor)
+        deserializer.deserialize_struct(SPLIT, &["name", "image", "depends_on"], ContainerVisitor)
     }
 }
 
@@ -228,7 +249,7 @@ impl<'de> Visitor<'de> for ContainerVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut halves: A) -> Result<Container, A::Error> {
         let short = || serde::de::Error::custom("half a container");
         let config = halves.next_element()?.ok_or_else(short)?;
-        let Head { name, image } = halves.next_element()?.ok_or_else(short)?;
-        Ok(Container { name, image, config })
+        let Head { name, image, depends_on } = halves.next_element()?.ok_or_else(short)?;
+        Ok(Container { name, image, depends_on, config })
     }
 }

@@ -118,6 +118,14 @@ fn keys(search: &mut Search<'_>) {
                 }
             }
         }
+        for section in entries(root).iter().filter(|section| UNWATCHED.contains(&section.key.as_str())) {
+            let Kind::List(items) = &section.value.kind else { continue };
+            for entry in items.iter().flat_map(entries).filter(|entry| entry.key == "healthcheck") {
+                let message =
+                    format!("`healthcheck` is for services: a container of `{}` runs to its end", section.key);
+                search.add(Code::NoEffect, &entry.key_at.position(file), message, None);
+            }
+        }
         if let Some(trust) = entries(root).iter().find(|entry| entry.key == "trust") {
             let message = "`trust` has no effect: images are held to their digests";
             search.add(Code::NoEffect, &trust.key_at.position(file), message.to_owned(), None);
@@ -136,6 +144,9 @@ struct Idle {
 }
 
 const CONTAINERS: &[&str] = &["onboot", "onshutdown", "services"];
+
+/// Sections of containers whose health nobody asks for.
+const UNWATCHED: &[&str] = &["onboot", "onshutdown"];
 
 const IDLE: &[Idle] = &[
     Idle {

@@ -112,6 +112,18 @@ fn each_rule_finds_what_it_is_for_and_nothing_else() {
             "`hostname` is Hullkit's own key: LinuxKit refuses it",
         ),
         (
+            "services: [{IMAGE, depends_on: [b], healthcheck: {tcp: 1}, critical: true, stop_signal: 1, stop_grace_period: 1s}]",
+            PORTABLE,
+            &["1:36 own-key", "1:53 own-key", "1:76 own-key", "1:92 own-key", "1:108 own-key"],
+            "`depends_on` is Hullkit's own key: LinuxKit refuses it",
+        ),
+        (
+            "onboot: [{IMAGE, healthcheck: {tcp: 1}}]\nservices: [{IMAGE, healthcheck: {tcp: 1}}]",
+            PLAIN,
+            &["1:34 no-effect"],
+            "`healthcheck` is for services: a container of `onboot` runs to its end",
+        ),
+        (
             "services: [{IMAGE, uidMappings: [{hostID: 1, size: 2}], resources: {cpu: {shares: 1, realtimePeriod: 1}}}]",
             PORTABLE,
             &["1:51 dropped-key", "1:102 dropped-key"],

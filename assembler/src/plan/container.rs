@@ -1,22 +1,20 @@
 //! One container: the manifest's entry over the image's label over the image's configuration.
 
 use hullkit_init::contract;
-use linuxkit_yaml::{Container, ContainerConfig, Diagnostic, Id, Manifest, Position, Section, Spanned};
+use linuxkit_yaml::{
+    Container, ContainerConfig, Diagnostic, Healthcheck, Id, Manifest, Position, Section, Signal, Spanned,
+};
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
 
 use super::Layout;
+use super::health;
 use super::ids::Ids;
 use super::resources::{self, Rule};
 use super::spec::mounts::Mounts;
 use super::spec::runtime::{BindNs, Interface, Runtime};
 use super::spec::{self, capabilities, rlimits};
 use super::volumes;
-
-/// Annotation by which init learns the image's `STOPSIGNAL`.
-///
-/// Source: OCI image-spec 1.1, `conversion.md`, "Annotation Fields".
-const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 
 /// What compiling one container needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +33,8 @@ pub(super) struct Input<'a> {
     pub label: &'a ContainerConfig,
     /// The image's configuration.
     pub image: &'a ImageConfiguration,
+    /// The image's `HEALTHCHECK`, if it counts.
+    pub health: Option<&'a Healthcheck>,
 }
 
 /// A compiled container, and the user to look up in its image if the image names one.
@@ -79,16 +79,12 @@ pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Vec<Dia
     if config.process.args.is_empty() {
         return Err(wrong("this container has no command: neither the manifest nor the image says what to run".into()));
     }
-    let mut spec: Spec = serde_json::to_value(&config)
+    let spec: Spec = serde_json::to_value(&config)
         .and_then(serde_json::from_value)
         .map_err(|error| wrong(format!("this container's configuration is not one of OCI's: {error}")))?;
-    if let Some(signal) = input.image.config().as_ref().and_then(|config| config.stop_signal().clone()) {
-        let mut annotations = spec.annotations().clone().unwrap_or_default();
-        annotations.entry(STOP_SIGNAL.to_owned()).or_insert(signal);
-        spec.set_annotations(Some(annotations));
-    }
     let given = entry.uid.is_some() || label.uid.is_some();
     let user = input.image.config().as_ref().and_then(|config| config.user().clone());
+    let health = health(&input).map_err(|problem| vec![*problem])?;
     let restart = entry.restart.as_ref().or(label.restart.as_ref()).map(|restart| restart.value);
     Ok(Compiled {
         container: contract::Container {
@@ -106,9 +102,38 @@ pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Vec<Dia
                 (_, Some(linuxkit_yaml::Restart::UnlessStopped)) => contract::Restart::UnlessStopped,
                 (_, Some(linuxkit_yaml::Restart::OnFailure(tries))) => contract::Restart::OnFailure(tries),
             },
+            depends_on: Vec::new(),
+            health,
+            critical: entry.critical.or(label.critical).unwrap_or(false),
+            stop: stop(&input),
         },
         user: user.filter(|user| !given && !matches!(user.as_str(), "" | "0" | "root" | "0:0" | "root:root")),
     })
+}
+
+/// How a service's health is checked; nothing else runs for long enough to have any.
+fn health(input: &Input<'_>) -> Result<Option<contract::Health>, Box<Diagnostic>> {
+    if input.section != Section::Services {
+        return Ok(None);
+    }
+    let (entry, label) = (&input.entry.config.healthcheck, &input.label.healthcheck);
+    let written = [entry, label].into_iter().flatten().map(|check| &check.value);
+    let said: Vec<&Healthcheck> = written.chain(input.health).collect();
+    let at = pick(entry, label).map_or(&input.entry.name.at, |check| &check.at);
+    health::compile(&said).map_err(|message| diagnose(input, at, message))
+}
+
+/// How a container is made to end. What the image calls a signal and is none counts for nothing, as ever.
+fn stop(input: &Input<'_>) -> contract::Stop {
+    let (entry, label) = (&input.entry.config, input.label);
+    let default = contract::Stop::default();
+    let of_image = || input.image.config().as_ref()?.stop_signal().as_ref()?.parse().ok();
+    let signal = pick(&entry.stop_signal, &label.stop_signal).map(|signal| signal.value.clone()).or_else(of_image);
+    let grace = pick(&entry.stop_grace_period, &label.stop_grace_period);
+    contract::Stop {
+        signal: signal.map_or(default.signal, |signal: Signal| signal.number),
+        grace: grace.map_or(default.grace, |period| u64::try_from(period.value.0.as_millis()).unwrap_or(u64::MAX)),
+    }
 }
 
 /// Choose the entry's value if the key is there, the label's otherwise.
@@ -414,5 +439,41 @@ pub(super) fn runtime(input: &Input<'_>) -> Runtime {
             uts: path(&own.uts, &theirs.uts),
         },
         namespace: pick(&entry.namespace, &label.namespace).map(|name| name.value.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGE: &str = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},
+        "config":{"Cmd":["x"],"StopSignal":"SIGQUIT","Healthcheck":{"Test":["CMD","probe"],"Interval":1000000000}}}"#;
+
+    /// Compile the first container of a section.
+    fn compiled(section: Section, keys: &str) -> contract::Container {
+        let text = format!("{}: [{{name: a, image: b{keys}}}]", section.key());
+        let manifest = linuxkit_yaml::parse(text, "a.yml").unwrap();
+        let image = ImageConfiguration::from_reader(IMAGE.as_bytes()).unwrap();
+        let (ids, label, health) = (Ids::of(&manifest), ContainerConfig::default(), health::of_image(IMAGE.as_bytes()));
+        let (_, entry) = manifest.containers().next().unwrap();
+        let (manifest, ids, label, image) = (&manifest, &ids, &label, &image);
+        let layout = Layout::Native;
+        let input = Input { layout, manifest, ids, section, entry, label, image, health: health.as_ref() };
+        compile(input, "/x").unwrap().container
+    }
+
+    #[test]
+    fn the_image_says_how_its_service_is_stopped_and_watched_unless_the_manifest_does() {
+        let plain = compiled(Section::Services, "");
+        assert_eq!(plain.stop, contract::Stop { signal: 3, grace: 10_000 });
+        let health = plain.health.unwrap();
+        assert_eq!((health.probe, health.interval), (contract::Probe::Exec(vec!["probe".to_owned()]), 1000));
+        let own = compiled(
+            Section::Services,
+            ", stop_signal: SIGRTMIN+3, stop_grace_period: 1.5s, healthcheck: {disable: true}, critical: true",
+        );
+        assert_eq!(own.stop, contract::Stop { signal: 37, grace: 1500 });
+        assert_eq!((own.health, own.critical), (None, true));
+        assert_eq!(compiled(Section::Onboot, "").health, None);
     }
 }

@@ -4,9 +4,11 @@
 pub mod boot;
 mod container;
 pub mod files;
+mod health;
 pub mod ids;
 pub mod linuxkit;
 pub mod network;
+mod order;
 pub mod resources;
 pub mod spec;
 pub mod volumes;
@@ -18,7 +20,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hullkit_init::contract::{self, Contract};
-use linuxkit_yaml::{ContainerConfig, Diagnostic, Manifest, ManifestError, Position, Reference, Section};
+use linuxkit_yaml::{ContainerConfig, Diagnostic, Healthcheck, Manifest, ManifestError, Position, Reference, Section};
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 
@@ -316,6 +318,7 @@ struct Found {
     resolved: Resolved,
     config: ImageConfiguration,
     label: ContainerConfig,
+    health: Option<Healthcheck>,
 }
 
 /// Make the plan of a manifest.
@@ -425,7 +428,8 @@ fn find_one(name: &str, image: &Reference, at: &Position, names: &dyn Names, arc
         .map_err(|cause| PlanError::Config { reference: reference.clone(), cause })?;
     let text = config.labels_of_config().and_then(|labels| labels.get(LABEL)).map_or("", String::as_str);
     let label = linuxkit_yaml::parse_label(text, name).map_err(|cause| PlanError::Label { reference, cause })?;
-    Ok(Found { reference: name.to_owned(), resolved, config, label })
+    let health = health::of_image(&resolved.config);
+    Ok(Found { reference: name.to_owned(), resolved, config, label, health })
 }
 
 /// Compile every container into `system`; gives the users that only the images can translate.
@@ -436,13 +440,16 @@ fn containers(
     options: &Options,
     system: &mut Contract,
 ) -> Result<Vec<NamedUser>, PlanError> {
-    let (mut users, mut problems) = (Vec::new(), Vec::new());
+    let (mut users, mut problems) = (Vec::new(), order::check(manifest));
     for (section, entry) in manifest.containers() {
         let Some(one) = found.get(&name_of(&entry.image)) else { continue };
         let image = one.resolved.digest;
         let lower = Plan::image_root(&image);
         let (label, config) = (&one.label, &one.config);
-        let input = container::Input { layout: Layout::Native, manifest, ids, section, entry, label, image: config };
+        // LinuxKit knows of no health, and a replaced init keeps that meaning.
+        let health = one.health.as_ref().filter(|_| !options.replace_init);
+        let layout = Layout::Native;
+        let input = container::Input { layout, manifest, ids, section, entry, label, image: config, health };
         let compiled = match container::compile(input, &lower) {
             Ok(compiled) => compiled,
             Err(found) => {
@@ -460,6 +467,9 @@ fn containers(
             users.push(NamedUser { section: section.key().to_owned(), index: list.len(), image, user });
         }
         list.push(contract::Container { name: unique(list, &compiled.container.name), ..compiled.container });
+    }
+    if problems.is_empty() {
+        problems.extend(order::resolve(manifest, system).err().into_iter().flatten());
     }
     if problems.is_empty() { Ok(users) } else { Err(ManifestError { diagnostics: problems }.into()) }
 }
@@ -507,16 +517,18 @@ fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
     }
 }
 
-/// Tell what no image is needed for: everything wrong with the containers and with the paths of `files`.
+/// Tell what no image is needed for: everything wrong with the containers, their order and the paths of `files`.
 #[must_use]
 pub fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
     let ids = ids::Ids::of(manifest);
     let (label, image) = (ContainerConfig::default(), ImageConfiguration::default());
     let containers = manifest.containers().flat_map(|(section, entry)| {
-        let input = container::Input { layout, manifest, ids: &ids, section, entry, label: &label, image: &image };
+        let (label, image, ids) = (&label, &image, &ids);
+        let input = container::Input { layout, manifest, ids, section, entry, label, image, health: None };
         container::config(&input).err().unwrap_or_default()
     });
-    containers.chain(volumes::check(manifest, layout)).chain(files::check(manifest, &ids)).collect()
+    let more = volumes::check(manifest, layout).into_iter().chain(order::check(manifest));
+    containers.chain(more).chain(files::check(manifest, &ids)).collect()
 }
 
 /// What is taken of the kernel image.

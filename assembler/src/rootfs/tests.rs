@@ -181,6 +181,10 @@ fn a_user_by_name_gets_the_images_numbers() {
         spec: Default::default(),
         runtime: Default::default(),
         restart: Default::default(),
+        depends_on: Vec::new(),
+        health: None,
+        critical: false,
+        stop: contract::Stop::default(),
     });
     let named = |user: &str| crate::plan::NamedUser {
         section: "services".to_owned(),

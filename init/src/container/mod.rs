@@ -7,10 +7,12 @@
 
 mod bundle;
 mod devices;
+mod exec;
 mod identity;
 mod interfaces;
 mod options;
 mod points;
+mod probe;
 mod program;
 mod propagation;
 mod rootfs;
@@ -29,6 +31,7 @@ use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{Bundle, cgroup};
+pub use probe::probe;
 
 use crate::contract::Container;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::container::{Report, Section};
 use crate::logs::Ring;
 use crate::services::backoff::{Backoff, Ending};
+use crate::services::life::Life;
+use crate::stop::Stopping;
 use crate::sys::Exit;
 
 /// Longest report, in bytes; more is not read.
@@ -18,6 +20,8 @@ pub enum Kind {
     Container(Section, usize),
     /// The child that sets up the network.
     Network,
+    /// What finds out whether the service of this unit works.
+    Probe(usize),
 }
 
 /// Where a unit stands.
@@ -73,6 +77,10 @@ pub struct Unit {
     pub ran: Duration,
     /// Its waits between starts.
     pub backoff: Backoff,
+    /// What it has been through as a service.
+    pub life: Life,
+    /// Whether it was asked to end.
+    pub stopping: Stopping,
     pub(super) report: Option<OwnedFd>,
     pub(super) output: [Option<OwnedFd>; 2],
     report_text: Vec<u8>,
@@ -87,6 +95,8 @@ impl Unit {
             ring: Ring::default(),
             ran: Duration::ZERO,
             backoff: Backoff::default(),
+            life: Life::default(),
+            stopping: Stopping::No,
             report: None,
             output: [None, None],
             report_text: Vec::new(),
@@ -95,6 +105,7 @@ impl Unit {
 
     pub(super) fn attach(&mut self, phase: Phase, report: OwnedFd, output: [OwnedFd; 2]) {
         self.phase = phase;
+        self.stopping = Stopping::No;
         self.report = Some(report);
         self.output = output.map(Some);
         self.report_text.clear();
@@ -115,9 +126,16 @@ impl Unit {
         matches!(self.phase, Phase::Starting { .. } | Phase::Early { .. } | Phase::Running { .. })
     }
 
-    /// What stands before its lines on the console.
-    pub(super) fn prefix(&self) -> String {
-        format!("{} | ", self.name)
+    /// What stands before its lines on the console; a probe's are not shown there.
+    pub(super) fn prefix(&self) -> Option<String> {
+        (!matches!(self.kind, Kind::Probe(_))).then(|| format!("{} | ", self.name))
+    }
+
+    /// The last line it printed that is not blank.
+    #[must_use]
+    pub fn last_line(&self) -> Option<String> {
+        let mut lines = self.ring.lines().rev().map(|line| String::from_utf8_lossy(&line.text).trim().to_owned());
+        lines.find(|line| !line.is_empty())
     }
 
     /// Tell whether a process that ended is this unit's helper or its container.

@@ -12,7 +12,7 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// A service that ran this long has recovered: its next wait is the first again.
-const HELD: Duration = Duration::from_secs(60);
+pub const HELD: Duration = Duration::from_secs(60);
 
 /// Why a service is not running.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,16 @@ pub enum Ending {
     Ended(Exit),
     /// It could not be started.
     NotStarted(String),
+    /// It runs, and does not work: the last thing a probe said.
+    Unhealthy(String),
+}
+
+impl Ending {
+    /// Tell whether this is anything but the end of a process with exit code 0.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        *self != Self::Ended(Exit::Code(0))
+    }
 }
 
 impl std::fmt::Display for Ending {
@@ -28,6 +38,7 @@ impl std::fmt::Display for Ending {
         match self {
             Self::Ended(exit) => write!(f, "ended, {exit}"),
             Self::NotStarted(error) => write!(f, "not started: {error}"),
+            Self::Unhealthy(said) => write!(f, "unhealthy: {said}"),
         }
     }
 }
@@ -56,7 +67,7 @@ impl Backoff {
         if ran >= HELD {
             *self = Self::default();
         }
-        let failed = *ending != Ending::Ended(Exit::Code(0));
+        let failed = ending.is_failure();
         self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
         match policy {
             Restart::No => Next::Leave,

@@ -147,6 +147,7 @@ impl Generator {
             ("Volume", _) if key == "image" => format!("registry.example.org:5000/image:{number}"),
             ("Kernel", "image") => ["", "kernel", "oci:dir"][self.below(3)].to_owned(),
             ("Manifest", "hostname") => format!("host-{number}"),
+            ("Boot", "stub") => "my.efi.stub".to_owned(),
             ("Match", "name") => self.pick(&["eth0", "en*", "?"]).to_owned(),
             ("Reference", _) => {
                 let digest = format!("a/b@sha256:{}", "0123456789abcdef".repeat(4));
@@ -159,6 +160,11 @@ impl Generator {
             ("Destination", _) => "default".to_owned(),
             ("Mac", _) => "52:54:00:12:34:56".to_owned(),
             ("Mode", _) => self.pick(&["", "0", "0644", "7777"]).to_owned(),
+            ("Period", _) => self.pick(&["0", "1s", "2m", "1h30m5.5s", "500ms"]).to_owned(),
+            ("Signal", _) => self.pick(&["SIGINT", "15", "RTMIN+1"]).to_owned(),
+            ("HealthTest", _) => "true".to_owned(),
+            ("HttpProbe", _) => "http://[::1]/x".to_owned(),
+            ("TcpProbe", _) => self.pick(&["80", "localhost:80"]).to_owned(),
             ("Restart", _) => self.pick(&["no", "always", "on-failure", "on-failure:3", "unless-stopped"]).to_owned(),
             _ => return None,
         })
@@ -190,6 +196,11 @@ impl Generator {
                 object.insert("path".to_owned(), "etc/file".into());
                 object.insert("contents".to_owned(), self.pick(TEXTS).into());
             }
+            // What is kept is what is written.
+            "Volume" if object.get("persistent") == Some(&true.into()) => drop(object.remove("readonly")),
+            // Only one probe at a time, and waits that are not none.
+            "Healthcheck" => object
+                .retain(|key, _| !["http", "tcp", "interval", "timeout", "start_interval"].contains(&key.as_str())),
             "Modules" => {
                 for list in object.values_mut() {
                     *list = serde_json::json!(["ext4", "virtio-net"]);

@@ -285,6 +285,7 @@ impl Planner<'_> {
                 entry,
                 label: &one.label,
                 image: &one.config,
+                health: None,
             };
             match container::config(&input) {
                 Ok(config) => {

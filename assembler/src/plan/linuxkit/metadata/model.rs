@@ -61,7 +61,8 @@ pub(super) fn tree(manifest: &Manifest, form: Metadata) -> Result<Node, serde_js
     for (key, containers) in
         [("onboot", &manifest.onboot), ("onshutdown", &manifest.onshutdown), ("services", &manifest.services)]
     {
-        root.push(key, writer.section(containers.iter().map(|container| writer.container(container)).collect()));
+        let list = containers.iter().map(|container| writer.container(container)).collect::<Result<_, _>>()?;
+        root.push(key, writer.section(list));
     }
     root.push("files", writer.section(manifest.files.iter().map(|file| writer.file(file)).collect()));
     root.push("volumes", writer.section(manifest.volumes.iter().map(|volume| writer.volume(volume)).collect()));
@@ -258,7 +259,7 @@ impl Writer {
         record.end()
     }
 
-    fn container(self, container: &Container) -> Node {
+    fn container(self, container: &Container) -> Result<Node, serde_json::Error> {
         let config = &container.config;
         let list = |items: &Option<Vec<Spanned<String>>>| items.as_ref().map(|items| words(items));
         let plain = |items: &Option<Vec<String>>| items.as_ref().map(|items| texts(items));
@@ -303,7 +304,12 @@ impl Writer {
         record.some("annotations", config.annotations.as_ref().map(|map| self.map(map)));
         record.some("runtime", config.runtime.as_ref().map(|runtime| self.runtime(runtime)));
         record.some("restart", config.restart.as_ref().map(|restart| text(restart.value.to_string())));
-        record.end()
+        record.some("depends_on", (!container.depends_on.is_empty()).then(|| own(&container.depends_on)).transpose()?);
+        record.some("healthcheck", config.healthcheck.as_ref().map(own).transpose()?);
+        record.some("critical", config.critical.map(Node::Bool));
+        record.some("stop_signal", config.stop_signal.as_ref().map(|signal| text(signal.value.to_string())));
+        record.some("stop_grace_period", config.stop_grace_period.as_ref().map(|time| text(time.value.to_string())));
+        Ok(record.end())
     }
 
     /// Texts by key: Go's JSON sorts keys by their bytes, as the map is, the YAML encoder in its own natural order.
