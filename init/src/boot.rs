@@ -130,6 +130,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("root", root::enter),
         ("name", early::name::set),
         ("network", network_child::start),
+        ("root", root::web::enter),
         ("buttons", buttons),
         ("volumes", volumes::mount),
         ("onboot", onboot::run),

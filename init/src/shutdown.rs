@@ -85,7 +85,7 @@ fn stop_units<S: Sys>(host: &mut Host<S>) {
             Kind::Container(section, index) => {
                 Host::<S>::list(&contract, section).get(index).map_or(libc::SIGTERM, stop_signal)
             }
-            Kind::Network => continue,
+            Kind::Network | Kind::Fetch => continue,
         };
         match unit.phase {
             Phase::Running { pid, .. } => {
@@ -113,9 +113,9 @@ fn stop_units<S: Sys>(host: &mut Host<S>) {
 
 /// Containers that still have a process.
 fn alive<S: Sys>(host: &Host<S>) -> Vec<usize> {
-    let onshutdown = |kind| matches!(kind, Kind::Container(Section::Onshutdown, _) | Kind::Network);
+    let others = |kind| matches!(kind, Kind::Container(Section::Onshutdown, _) | Kind::Network | Kind::Fetch);
     let units = host.units.iter().enumerate();
-    units.filter(|(_, unit)| unit.is_alive() && !onshutdown(unit.kind)).map(|(position, _)| position).collect()
+    units.filter(|(_, unit)| unit.is_alive() && !others(unit.kind)).map(|(position, _)| position).collect()
 }
 
 fn wait<S: Sys>(host: &mut Host<S>, deadline: Duration, left: impl Fn(&Host<S>) -> Vec<usize>) {
@@ -130,7 +130,7 @@ fn stop_signal(container: &Container) -> i32 {
     text.and_then(|text| signal_number(text)).unwrap_or(libc::SIGTERM)
 }
 
-/// End the network child and every process that no unit accounts for.
+/// End init's own children and every process that no unit accounts for.
 fn stop_leftovers<S: Sys>(host: &mut Host<S>) {
     for signal in [libc::SIGTERM, libc::SIGKILL] {
         if !host.sys.has_children() {

@@ -177,8 +177,8 @@ pub trait Sys {
     fn drain_console(&mut self);
     /// Start the helper process that creates a container.
     fn start(&mut self, section: Section, container: &Container) -> io::Result<Started>;
-    /// Start this program again in another role.
-    fn role(&mut self, role: &str) -> io::Result<Started>;
+    /// Start a program; its standard output is its report, its standard error its log.
+    fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started>;
     /// Replace PID 1's own console by a shell and wait for its end.
     fn shell(&mut self) -> io::Result<()>;
     /// Send a signal to one process.
@@ -433,9 +433,9 @@ impl Sys for Linux {
         }
     }
 
-    fn role(&mut self, role: &str) -> io::Result<Started> {
-        let mut child = Command::new("/proc/self/exe")
-            .arg(role)
+    fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started> {
+        let mut child = Command::new(path)
+            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

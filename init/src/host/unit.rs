@@ -18,6 +18,8 @@ pub enum Kind {
     Container(Section, usize),
     /// The child that sets up the network.
     Network,
+    /// The child that fetches the root.
+    Fetch,
 }
 
 /// Where a unit stands.

@@ -63,6 +63,7 @@ fn decide<S: Sys>(host: &mut Host<S>, position: usize, ending: &Ending) {
     let policy = match unit.kind {
         Kind::Container(_, index) => host.contract.services.get(index).map_or(Restart::No, |service| service.restart),
         Kind::Network => Restart::OnFailure(None),
+        Kind::Fetch => Restart::No,
     };
     let next = unit.backoff.next(policy, ending, unit.ran);
     let (phase, what) = match next {
