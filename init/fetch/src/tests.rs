@@ -1,5 +1,6 @@
 //! Transfers from servers on the loopback that are not what they should be.
 
+mod authority;
 mod server;
 
 use std::time::Duration;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::error::Broken;
+use crate::error::{Broken, chain};
 use crate::{FetchError, Order, client, transfer};
+use authority::Authority;
 use server::{Request, Server, answer, head};
 
 /// A root of which no two pieces are alike.
@@ -16,24 +18,29 @@ fn root() -> Vec<u8> {
     (0..100_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// Fetch a path of a server, whose root should be [`root`]. Out: what became of it, what is in the file, and what was said.
-fn fetch_at(url: &str, patience: Duration) -> (Result<(), FetchError>, Vec<u8>, Vec<String>) {
+/// How long a test waits for news.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Fetch from an address, at which [`root`] should lie, believing the authorities in `pem`, at a time that is not before `built`.
+/// Out: what became of it, what is in the file, and what was said.
+fn fetch_at(url: &str, pem: &[u8], built: u64) -> (Result<(), FetchError>, Vec<u8>, Vec<String>) {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("root.img");
     let wanted = root();
     let url = url.parse().expect("an address");
     let digest = Sha256::digest(&wanted).into();
-    let order = Order { url, digest, size: wanted.len() as u64, built: 0, patience, file: file.clone() };
+    let order = Order { url, digest, size: wanted.len() as u64, built, patience: PATIENCE, file: file.clone() };
+    let client = client::client_with(built, pem).expect("a client");
     let mut said = Vec::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let done = runtime.block_on(transfer::fetch(&order, &mut |line: &str| said.push(line.to_owned())));
+    let done = runtime.block_on(transfer::fetch_with(&client, &order, &mut |line: &str| said.push(line.to_owned())));
     (done, std::fs::read(file).unwrap_or_default(), said)
 }
 
-/// The same, from a server that answers in this way, for half a second without news.
+/// The same, from a server that answers in this way.
 fn fetch(reply: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> (Result<(), FetchError>, Vec<u8>, Server) {
     let server = Server::start(reply);
-    let (done, bytes, _) = fetch_at(&server.url("/root.img"), Duration::from_millis(500));
+    let (done, bytes, _) = fetch_at(&server.url("/root.img"), b"", 0);
     (done, bytes, server)
 }
 
@@ -120,7 +127,7 @@ fn a_server_that_is_busy_is_asked_again() {
 fn a_server_that_sends_nothing_new_is_left() {
     let (done, ..) = fetch(|_| answer(200, &[], &root())[..5000].to_vec());
     let Err(FetchError::Stalled { last: Broken::Connection(_), .. }) = done else { panic!("{done:?}") };
-    let (done, _, said) = fetch_at("http://127.0.0.1:1/root.img", Duration::from_millis(500));
+    let (done, _, said) = fetch_at("http://127.0.0.1:1/root.img", b"", 0);
     let Err(FetchError::Stalled { last: Broken::Connection(_), .. }) = done else { panic!("{done:?}") };
     assert!(said[0].contains("Connection refused") && said[0].contains("going on at byte 0"), "{said:?}");
 }
@@ -198,4 +205,31 @@ fn authorities_of_the_image_must_be_certificates() {
     assert!(client::client_with(0, b"").is_ok());
     let broken = b"-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n";
     assert!(matches!(client::client_with(0, broken), Err(FetchError::Setup(_))));
+}
+
+#[test]
+fn https_believes_known_authorities_at_a_time_that_can_be() {
+    let authority = Authority::new();
+    let server = Server::start_tls(authority.server(), part);
+    let url = server.url("/root.img");
+    let (done, bytes, _) = fetch_at(&url, &authority.pem(), 0);
+    done.expect("a root");
+    assert!(bytes == root());
+    let far = 1 << 40;
+    for (pem, built, want) in [(Vec::new(), 0, "UnknownIssuer"), (authority.pem(), far, "certificate expired")] {
+        let (done, ..) = fetch_at(&url, &pem, built);
+        let error = chain(&done.expect_err("a stranger"));
+        assert!(error.contains(want), "{error}");
+    }
+}
+
+#[test]
+fn https_does_not_lead_to_plain_http() {
+    let (authority, plain) = (Authority::new(), Server::start(part));
+    let there = plain.url("/root.img");
+    let server =
+        Server::start_tls(authority.server(), move |_| answer(302, &[("Location", there.clone())], b""));
+    let (done, ..) = fetch_at(&server.url("/root.img"), &authority.pem(), 0);
+    let error = chain(&done.expect_err("a redirect"));
+    assert!(error.contains("from https to plain http") && plain.asked().is_empty(), "{error}");
 }
