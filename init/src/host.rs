@@ -115,7 +115,9 @@ impl<S: Sys> Host<S> {
         let Some(unit) = self.units.get_mut(position) else { return };
         let (started, phase): (_, fn(u32, Duration) -> Phase) = match unit.kind {
             Kind::Network => (self.sys.program(ITSELF, &["network"]), |pid, since| Phase::Running { pid, since }),
-            Kind::Fetch => (root::web::start(&mut self.sys, &self.options, &contract), |pid, since| Phase::Running { pid, since }),
+            Kind::Fetch => {
+                (root::web::start(&mut self.sys, &self.options, &contract), |pid, since| Phase::Running { pid, since })
+            }
             Kind::Container(section, index) => match Self::list(&contract, section).get(index) {
                 Some(container) => {
                     (self.sys.start(section, container), |helper, since| Phase::Starting { helper, since })

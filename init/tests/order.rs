@@ -518,15 +518,28 @@ fn a_root_on_a_web_server_is_fetched_once_the_network_is_up() {
 fn a_root_that_cannot_be_fetched_is_never_looked_at() {
     let digest = format!("hullkit.root_sha256={} hullkit.root_timeout=5", "0f".repeat(32));
     for (words, fetched, want, hint) in [
-        (digest.as_str(), (1, "no route\nthe server answered 404 Not Found\n"), "host-root.img: the server answered 404", "see that"),
-        (&digest, (3, "what came has the SHA-256 00\n"), "host-root.img: what came has the SHA-256 00", "from one build"),
+        (
+            digest.as_str(),
+            (1, "no route\nthe server answered 404 Not Found\n"),
+            "host-root.img: the server answered 404",
+            "see that",
+        ),
+        (
+            &digest,
+            (3, "what came has the SHA-256 00\n"),
+            "host-root.img: what came has the SHA-256 00",
+            "from one build",
+        ),
         (&digest, (1, ""), "could not fetch the root from http://10.0.2.2:8080/host-root.img: ", "see that"),
         ("", (0, ""), "the root at http://10.0.2.2:8080/host-root.img has no digest", "hullkit.root_sha256="),
     ] {
         let recorder = boot_from_web(words, fetched);
         assert!(!recorder.transcript.iter().any(|line| line.starts_with("open") || line.starts_with("attach")));
         let screen = recorder.console_text();
-        assert!(screen.contains("did not boot: stage `root`") && screen.contains(want) && screen.contains(hint), "{screen}");
+        assert!(
+            screen.contains("did not boot: stage `root`") && screen.contains(want) && screen.contains(hint),
+            "{screen}"
+        );
     }
 }
 

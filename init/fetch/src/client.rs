@@ -45,7 +45,8 @@ pub(crate) fn client(built: u64) -> Result<Client, FetchError> {
 /// The same; `pem` has the image's authorities.
 pub(crate) fn client_with(built: u64, pem: &[u8]) -> Result<Client, FetchError> {
     let setup = |cause: Box<dyn std::error::Error + Send + Sync>| FetchError::Setup(cause);
-    let own = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|cause| setup(cause.into()))?;
+    let own =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|cause| setup(cause.into()))?;
     let mut roots = RootCertStore::empty();
     // One that is too old to be understood must not cost the others.
     roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned().chain(own));

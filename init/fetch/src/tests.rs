@@ -227,8 +227,7 @@ fn https_believes_known_authorities_at_a_time_that_can_be() {
 fn https_does_not_lead_to_plain_http() {
     let (authority, plain) = (Authority::new(), Server::start(part));
     let there = plain.url("/root.img");
-    let server =
-        Server::start_tls(authority.server(), move |_| answer(302, &[("Location", there.clone())], b""));
+    let server = Server::start_tls(authority.server(), move |_| answer(302, &[("Location", there.clone())], b""));
     let (done, ..) = fetch_at(&server.url("/root.img"), &authority.pem(), 0);
     let error = chain(&done.expect_err("a redirect"));
     assert!(error.contains("from https to plain http") && plain.asked().is_empty(), "{error}");

@@ -30,11 +30,7 @@ pub async fn fetch(order: &Order, say: &mut dyn FnMut(&str)) -> Result<(), Fetch
 }
 
 /// The same with a client that is there.
-pub(crate) async fn fetch_with(
-    client: &Client,
-    order: &Order,
-    say: &mut dyn FnMut(&str),
-) -> Result<(), FetchError> {
+pub(crate) async fn fetch_with(client: &Client, order: &Order, say: &mut dyn FnMut(&str)) -> Result<(), FetchError> {
     let mut target = Target::create(&order.file, order.size)?;
     let mut progress = Progress::new(order.size, say);
     let mut pause = PAUSE;
@@ -101,7 +97,8 @@ async fn one_try(
 ///
 /// RFC 9110, 14.4: `bytes FIRST-LAST/LENGTH`, where the length may be `*`.
 fn check_range(response: &Response, from: u64, size: u64) -> Result<(), FetchError> {
-    let sent = response.headers().get(CONTENT_RANGE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let sent =
+        response.headers().get(CONTENT_RANGE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let sent = sent.unwrap_or_default();
     let parts = sent.strip_prefix("bytes ").and_then(|rest| rest.split_once('/'));
     let parts = parts.and_then(|(range, length)| Some((range.split_once('-')?, length)));

@@ -84,8 +84,8 @@ pub fn start<S: Sys>(sys: &mut S, options: &Options, contract: &Contract) -> io:
 fn make_room<S: Sys>(host: &mut Host<S>, root: &Root) -> Result<(), RootError> {
     let size = root.size;
     let failed = |cause| RootError::Room { size, cause };
-    for folder in ["/run/hullkit", FOLDER] {
-        host.sys.mkdir(folder, 0o700).map_err(failed)?;
+    for (folder, mode) in [("/run/hullkit", 0o755), (FOLDER, 0o700)] {
+        host.sys.mkdir(folder, mode).map_err(failed)?;
     }
     let (flags, data) = (MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC, format!("size={size},mode=700"));
     let call = MountCall { source: "tmpfs", target: FOLDER, kind: "tmpfs", flags, data: &data };

@@ -52,10 +52,7 @@ pub(super) fn root(args: &BuildArgs, said: Option<Root>, format: Format) -> anyh
         (Some(Root::Ram), _) => Ok(Root::Ram),
         (Some(_), Some(beside)) => Ok(beside),
         (Some(_), None) => {
-            bail!(
-                "{} has no disk for the images: leave --root out, or choose a disk, an ISO or netboot",
-                format.name()
-            )
+            bail!("{} has no disk for the images: leave --root out, or choose a disk, an ISO or netboot", format.name())
         }
     }
 }

@@ -78,10 +78,9 @@ fn a_root_is_reached_with_drivers_of_disks_and_what_they_need() {
         ("lib/t10.ko", &["name=t10"]),
     ])
     .unwrap();
-    for (way, want) in [
-        (Way::Disk, &["erofs", "nvme", "nvme_core", "t10"][..]),
-        (Way::Network, &["e1000", "erofs", "failover"]),
-    ] {
+    for (way, want) in
+        [(Way::Disk, &["erofs", "nvme", "nvme_core", "t10"][..]), (Way::Network, &["e1000", "erofs", "failover"])]
+    {
         let kept = boot::boot(&all, way).unwrap();
         assert_eq!(kept.modules.iter().map(|module| module.name.as_str()).collect::<Vec<_>>(), want, "{way:?}");
     }

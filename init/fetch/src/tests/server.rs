@@ -35,10 +35,7 @@ impl Server {
     }
 
     /// Answer over HTTPS.
-    pub(crate) fn start_tls(
-        config: Arc<ServerConfig>,
-        reply: impl Fn(&Request) -> Vec<u8> + Send + 'static,
-    ) -> Self {
+    pub(crate) fn start_tls(config: Arc<ServerConfig>, reply: impl Fn(&Request) -> Vec<u8> + Send + 'static) -> Self {
         let wrap = move |connection| -> Box<dyn Stream> {
             let tls = ServerConnection::new(Arc::clone(&config)).expect("a good configuration");
             Box::new(StreamOwned::new(tls, connection))
