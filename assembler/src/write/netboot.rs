@@ -15,9 +15,11 @@ use crate::digest::Digest;
 use crate::format::sparse::Sparse;
 use crate::rootfs::Root;
 
-/// How the script finds where it came from, unless who chains it has said so. Older iPXE knows the script's own address alone; who
-/// fetches the root takes the `..` out.
-const BASE: &str = "isset ${base} || set base ${cwduri}\nisset ${base} || set base ${cwuri}/../\n";
+/// How the script finds where it came from, unless who chains it has said so. Older iPXE knows the script's own address alone, and the
+/// oldest only if DHCP gave it; who fetches the root takes the `..` out.
+const BASE: &str = "isset ${cwuri} || set cwuri ${filename}\n\
+                    isset ${cwduri} || set cwduri ${cwuri}/../\n\
+                    isset ${base} || set base ${cwduri}\n";
 
 /// Make `NAME.ipxe`, `NAME-kernel` and `NAME-netboot.img`, and `NAME-root.img` if the root is not in the initrd.
 ///
