@@ -263,6 +263,18 @@ mod tests {
     }
 
     #[test]
+    fn images_are_beside_the_initrd_where_there_is_a_place() {
+        for (format, beside, usual) in [
+            (Format::Raw, Some(Root::Disk), Root::Disk),
+            (Format::IsoEfiInitrd, Some(Root::Disk), Root::Ram),
+            (Format::Netboot, Some(Root::Web), Root::Web),
+            (Format::Uki, None, Root::Ram),
+        ] {
+            assert_eq!((format.root_beside(), format.default_root()), (beside, usual), "{format:?}");
+        }
+    }
+
+    #[test]
     fn bios_is_for_amd64_alone() {
         assert!(Format::Raw.is_for(Arch::Arm64) && !Format::RawBios.is_for(Arch::Arm64));
         assert!(!Format::Rpi.is_for(Arch::Amd64));

@@ -53,3 +53,20 @@ fn script(name: &str, base: &str, cmdline: &str) -> String {
          kernel {name}-kernel initrd={name}-netboot.img {cmdline}\ninitrd {name}-netboot.img\nboot\n"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_says_where_it_comes_from_only_if_the_root_does() {
+        assert_eq!(
+            script("host", "", "quiet"),
+            "#!ipxe\n# Boots host from the folder that this script lies in.\n\
+             kernel host-kernel initrd=host-netboot.img quiet\ninitrd host-netboot.img\nboot\n"
+        );
+        let with_root = script("host", BASE, &with_words("quiet -- x", "hullkit.root=${base}host-root.img"));
+        assert!(with_root.contains("\nisset ${base} || set base ${cwduri}\nkernel host-kernel "), "{with_root}");
+        assert!(with_root.contains(" quiet hullkit.root=${base}host-root.img -- x\n"), "{with_root}");
+    }
+}

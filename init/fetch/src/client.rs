@@ -79,3 +79,18 @@ fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
         attempt.follow()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_stands_before_the_build_is_taken_for_that() {
+        let now = UnixTime::now().as_secs();
+        for (built, want) in [(0, now), (now + 10_000, now + 10_000)] {
+            let clock = Clock { built: Duration::from_secs(built) };
+            let read = clock.current_time().expect("a time").as_secs();
+            assert!((want..want + 100).contains(&read), "{read}");
+        }
+    }
+}

@@ -73,7 +73,7 @@ pub enum FetchError {
 #[non_exhaustive]
 pub enum Broken {
     /// No connection, or one that broke.
-    #[error("could not speak to the server")]
+    #[error("the connection failed")]
     Connection(#[source] reqwest::Error),
     /// The server is overloaded, or its own source is.
     #[error("the server answered {0}")]

@@ -156,6 +156,6 @@ impl<'s> Progress<'s> {
 
 /// Write a speed for people.
 fn rate(bytes: u64, time: Duration) -> String {
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
-    format!("{} KiB/s", bytes.saturating_mul(1000) / millis >> 10)
+    let millis = u64::try_from(time.as_millis()).unwrap_or_default().max(1);
+    format!("{} KiB/s", bytes.saturating_mul(1000) / (millis << 10))
 }

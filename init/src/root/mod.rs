@@ -107,7 +107,7 @@ pub enum RootError {
         url: String,
         /// What it said last.
         why: String,
-        /// Its last lines.
+        /// What it said before that, its last lines.
         said: Vec<String>,
         /// Something else lies there.
         other: bool,
@@ -188,7 +188,7 @@ impl RootError {
     pub fn details(&self) -> Option<(&'static str, &[String])> {
         match self {
             Self::Missing { seen, .. } => Some(("block devices", seen)),
-            Self::Fetch { said, .. } => Some(("the last lines of `hullkit-fetch`", said)),
+            Self::Fetch { said, .. } => Some(("what `hullkit-fetch` said before", said)),
             _ => None,
         }
     }

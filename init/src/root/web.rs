@@ -113,7 +113,7 @@ fn wait<S: Sys>(host: &mut Host<S>, position: usize) -> Option<Ending> {
 fn failure<S>(host: &Host<S>, position: usize, url: String, ending: &Ending) -> RootError {
     let lines = host.units[position].ring.lines();
     let skip = lines.len().saturating_sub(LAST_LINES);
-    let said: Vec<String> = lines.skip(skip).map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-    let why = said.last().cloned().unwrap_or_else(|| ending.to_string());
+    let mut said: Vec<String> = lines.skip(skip).map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+    let why = said.pop().unwrap_or_else(|| ending.to_string());
     RootError::Fetch { url, why, said, other: *ending == Ending::Ended(OTHER) }
 }
