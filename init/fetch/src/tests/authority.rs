@@ -22,7 +22,7 @@ impl Authority {
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
         let run = |words: &str| openssl(folder.path(), words);
         run(&format!("req -x509 {key} -days 30 -subj /CN=authority -keyout ca.key -out ca.pem"));
-        let name = "-subj /CN=server -addext subjectAltName=IP:127.0.0.1";
+        let name = "-subj /CN=server -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
         run(&format!("req -x509 {key} -days 30 {name} -CA ca.pem -CAkey ca.key -keyout server.key -out server.pem"));
         Self { folder }
     }
