@@ -38,16 +38,24 @@ UPPER_TARGET = $(shell echo $(TARGET_$1) | tr a-z- A-Z_)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: deps-build $(ARCHES:%=init-%) $(ARCHES:%=stub-%) ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
+build: deps-build $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=stub-%) ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
 	cargo build --release --locked --workspace
 
-init: $(ARCHES:%=init-%) ## build PID 1 for each of ARCHES
+init: $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) ## build PID 1, and what fetches its root, for each of ARCHES
+
+# A static program: its package, its architecture, where it is put.
+define static
+@$(MAKE) --no-print-directory deps-init-$2
+CARGO_ENCODED_RUSTFLAGS=$(INIT_FLAGS) RUSTC="$(call RUSTC_FOR,$2)" CARGO_TARGET_$(call UPPER_TARGET,$2)_LINKER=$(call LINKER_FOR,$2) \
+    cargo build --locked -p $1 --profile init --target $(TARGET_$2) --target-dir target/cross-$2
+@install -D -C "target/cross-$2/$(TARGET_$2)/init/$(notdir $3)" "target/$3"
+endef
 
 init-%:
-	@$(MAKE) --no-print-directory deps-init-$*
-	CARGO_ENCODED_RUSTFLAGS=$(INIT_FLAGS) RUSTC="$(call RUSTC_FOR,$*)" CARGO_TARGET_$(call UPPER_TARGET,$*)_LINKER=$(call LINKER_FOR,$*) \
-	    cargo build --locked -p hullkit-init --profile init --target $(TARGET_$*) --target-dir target/cross-$*
-	@install -D -C "target/cross-$*/$(TARGET_$*)/init/hullkit-init" "target/init/$*/hullkit-init"
+	$(call static,hullkit-init,$*,init/$*/hullkit-init)
+
+fetch-%:
+	$(call static,hullkit-fetch,$*,fetch/$*/hullkit-fetch)
 
 stubs: $(ARCHES:%=stub-%) ## fetch systemd's boot stub for each of ARCHES, with its notice
 
@@ -63,10 +71,7 @@ fetch-stub-%:
 checker: $(ARCHES:%=checker-%) ## build the program that looks around inside the tests' containers
 
 checker-%:
-	@$(MAKE) --no-print-directory deps-init-$*
-	CARGO_ENCODED_RUSTFLAGS=$(INIT_FLAGS) RUSTC="$(call RUSTC_FOR,$*)" CARGO_TARGET_$(call UPPER_TARGET,$*)_LINKER=$(call LINKER_FOR,$*) \
-	    cargo build --locked -p hullkit-checker --profile init --target $(TARGET_$*) --target-dir target/cross-$*
-	@install -D -C "target/cross-$*/$(TARGET_$*)/init/checker" "target/checker/$*/checker"
+	$(call static,hullkit-checker,$*,checker/$*/checker)
 
 # rustup first; where it cannot fetch a target, Debian's own compiler and standard library.
 deps-init-%:

@@ -1,9 +1,12 @@
-//! PID 1 and systemd's boot stub, carried inside this program so that a build needs nothing else.
+//! PID 1, what fetches its root, and systemd's boot stub, carried inside this program so that a build needs nothing else.
 
 use crate::platform::Arch;
 
 /// The architectures this program was built with, each with the bytes of its static `hullkit-init`.
 const INITS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/inits.rs"));
+
+/// The same, each with the bytes of its static `hullkit-fetch`.
+const FETCHERS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/fetchers.rs"));
 
 /// The same, each with the bytes of its stub.
 const STUBS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
@@ -18,6 +21,16 @@ pub const STUB_NOTICE: &str = include!(concat!(env!("OUT_DIR"), "/notice.rs"));
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this hullkit was built without an init for {arch}; build it with `make init ARCH={arch}` and then `make`")]
 pub struct NoInit {
+    /// The architecture that is missing.
+    pub arch: Arch,
+}
+
+/// This `hullkit` carries nothing for the wanted architecture that fetches a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this hullkit was built without a hullkit-fetch for {arch}; build it with `make init` and then `make`, or say `--root ram`"
+)]
+pub struct NoFetcher {
     /// The architecture that is missing.
     pub arch: Arch,
 }
@@ -39,6 +52,15 @@ pub struct NoStub {
 /// - [`NoInit`]: it was not there when this program was compiled.
 pub fn init(arch: Arch) -> Result<&'static [u8], NoInit> {
     find(INITS, arch).ok_or(NoInit { arch })
+}
+
+/// Give the program that fetches a root from a web server on `arch`: a static ELF executable.
+///
+/// # Errors
+///
+/// - [`NoFetcher`]: it was not there when this program was compiled.
+pub fn fetch(arch: Arch) -> Result<&'static [u8], NoFetcher> {
+    find(FETCHERS, arch).ok_or(NoFetcher { arch })
 }
 
 /// Give the program that UEFI starts on `arch` and that starts the kernel it is joined with: systemd-stub.

@@ -138,6 +138,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("root", root::enter),
         ("name", early::name::set),
         ("network", network_child::start),
+        ("root", root::web::enter),
         ("buttons", buttons),
         ("data", data::enter),
         ("volumes", volumes::mount),

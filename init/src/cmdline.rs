@@ -24,8 +24,11 @@ pub enum OnFailure {
 pub struct Options {
     /// `hullkit.on_failure=poweroff|reboot|halt|shell`.
     pub on_failure: OnFailure,
-    /// `hullkit.root=UUID=…|LABEL=…|PARTUUID=…|PARTLABEL=…|/dev/…|file:/…`: where the root is; the contract's UUID if absent.
+    /// `hullkit.root=UUID=…|LABEL=…|PARTUUID=…|PARTLABEL=…|/dev/…|file:/…|http://…|https://…`: where the root is; the contract's
+    /// UUID if absent.
     pub root: Option<Wanted>,
+    /// `hullkit.root_sha256=HEX`: the digest of a root that is fetched.
+    pub root_sha256: Option<String>,
     /// `hullkit.root_timeout=SECONDS`: how long the root is waited for.
     pub root_timeout: Option<u32>,
     /// Words of ours that mean nothing, to be named on the console.
@@ -47,18 +50,23 @@ pub fn parse(text: &str) -> Options {
             "on_failure=shell" => options.on_failure = OnFailure::Shell,
             _ => {
                 let root = own.strip_prefix("root=").and_then(Wanted::parse);
+                let digest = own.strip_prefix("root_sha256=").filter(|text| is_digest(text));
                 let timeout = own.strip_prefix("root_timeout=").and_then(|text| text.parse().ok());
-                match (root, timeout) {
-                    (None, None) => options.unknown.push(word.to_owned()),
-                    (root, timeout) => {
-                        options.root = root.or(options.root);
-                        options.root_timeout = timeout.or(options.root_timeout);
-                    }
+                if (&root, digest, timeout) == (&None, None, None) {
+                    options.unknown.push(word.to_owned());
                 }
+                options.root = root.or(options.root);
+                options.root_sha256 = digest.map(str::to_owned).or(options.root_sha256);
+                options.root_timeout = timeout.or(options.root_timeout);
             }
         }
     }
     options
+}
+
+/// Tell whether this is a SHA-256 in hexadecimal.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -77,6 +85,15 @@ mod tests {
         assert_eq!((options.root, options.root_timeout), (Some(Wanted::Label("data".to_owned())), Some(5)));
         let unknown = parse("hullkit.root=vda hullkit.root_timeout=-1").unknown;
         assert_eq!(unknown, ["hullkit.root=vda", "hullkit.root_timeout=-1"]);
+    }
+
+    #[test]
+    fn a_root_on_the_network_has_a_digest() {
+        let digest = "0f".repeat(32);
+        let options = parse(&format!("hullkit.root=http://10.0.2.2/r.img?a=b hullkit.root_sha256={digest}"));
+        assert_eq!(options.root, Some(Wanted::Web("http://10.0.2.2/r.img?a=b".to_owned())));
+        assert_eq!(options.root_sha256, Some(digest));
+        assert_eq!(parse("hullkit.root_sha256=0f").unknown, ["hullkit.root_sha256=0f"]);
     }
 
     #[test]

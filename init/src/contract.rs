@@ -22,6 +22,9 @@ pub const MODULES_PATH: &str = "/hullkit/modules.json";
 /// has only what is needed to reach the root. Absent if the root brings no modules.
 pub const ROOT_MODULES_PATH: &str = "/lib/modules/hullkit.json";
 
+/// Where the program that fetches a [`Root`] lies, an absolute path; absent if the root comes from no network.
+pub const FETCH: &str = "/hullkit/fetch";
+
 /// Folder of the images, an absolute path; each is `<IMAGES>/<short digest>/rootfs`.
 pub const IMAGES: &str = "/images";
 
@@ -94,6 +97,9 @@ pub struct Root {
     pub uuid: String,
     /// Its length in bytes.
     pub size: u64,
+    /// When it was made, in seconds since 1970: a clock that is before it is wrong.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub built: u64,
     /// What is mounted of it, in order.
     pub images: Vec<RootImage>,
 }

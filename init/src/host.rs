@@ -20,8 +20,12 @@ use crate::container::{Bundle, Section};
 use crate::contract::{Container, Contract};
 use crate::logs::{Line, Ring, Stream};
 use crate::network_child;
+use crate::root;
 use crate::services::backoff::Ending;
 use crate::sys::{Exit, Power, Started, Sys, Want};
+
+/// This program, to be started again in another role.
+const ITSELF: &str = "/proc/self/exe";
 
 /// Chunks read from an output after its container has ended; more than a full pipe holds.
 const LAST_CHUNKS: usize = 16;
@@ -141,7 +145,10 @@ impl<S: Sys> Host<S> {
         let since = self.sys.uptime();
         let Some(kind) = self.units.get(position).map(|unit| unit.kind) else { return };
         let (started, phase): (_, fn(u32, Duration) -> Phase) = match kind {
-            Kind::Network => (self.sys.role("network"), |pid, since| Phase::Running { pid, since }),
+            Kind::Network => (self.sys.program(ITSELF, &["network"]), |pid, since| Phase::Running { pid, since }),
+            Kind::Fetch => {
+                (root::web::start(&mut self.sys, &self.options, &contract), |pid, since| Phase::Running { pid, since })
+            }
             Kind::Probe(service) => match self.probed(&contract, service) {
                 Some((container, pid)) => {
                     self.units[position].ring = Ring::default();

@@ -87,7 +87,7 @@ fn stop_units<S: Sys>(host: &mut Host<S>) {
     }
 }
 
-/// End the network child and every process that no unit accounts for.
+/// End init's own children and every process that no unit accounts for.
 fn stop_leftovers<S: Sys>(host: &mut Host<S>) {
     for signal in [libc::SIGTERM, libc::SIGKILL] {
         if !host.sys.has_children() {

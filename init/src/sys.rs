@@ -183,8 +183,8 @@ pub trait Sys {
     fn start(&mut self, section: Section, container: &Container) -> io::Result<Started>;
     /// Start the helper process that probes a container, given its process, in a session of its own: exit code 0 is success.
     fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started>;
-    /// Start this program again in another role.
-    fn role(&mut self, role: &str) -> io::Result<Started>;
+    /// Start a program; its standard output is its report, its standard error its log.
+    fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started>;
     /// Replace PID 1's own console by a shell and wait for its end.
     fn shell(&mut self) -> io::Result<()>;
     /// Send a signal to one process.
@@ -474,13 +474,9 @@ impl Sys for Linux {
         }
     }
 
-    fn role(&mut self, role: &str) -> io::Result<Started> {
-        let mut child = Command::new("/proc/self/exe")
-            .arg(role)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+    fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started> {
+        let mut child =
+            Command::new(path).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (Some(report), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };

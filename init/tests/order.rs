@@ -48,6 +48,8 @@ struct Recorder {
     cut_off: bool,
     /// The kernel command line.
     cmdline: String,
+    /// How the program that fetches a root ends, and what it says.
+    fetched: (i32, &'static str),
     /// Modules that no index has, and modules that only the root's has.
     absent: (Vec<String>, Vec<String>),
     clock: Cell<Duration>,
@@ -297,10 +299,14 @@ impl Sys for Recorder {
         Ok(Started { pid, report: said(""), output: [said("looking\nno luck\n\n"), said("")] })
     }
 
-    fn role(&mut self, role: &str) -> io::Result<Started> {
-        self.note(format!("role {role}"));
+    fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started> {
+        self.note(format!("start {path} {}", args.join(" ")));
         let pid = self.pid();
-        self.running.push((role.to_owned(), pid));
+        if path == hullkit_init::contract::FETCH {
+            self.ended.push_back((pid, Exit::Code(self.fetched.0)));
+            return Ok(Started { pid, report: said(""), output: [said(self.fetched.1), said("")] });
+        }
+        self.running.push(("network".to_owned(), pid));
         Ok(Started {
             pid,
             report: said("{\"event\":\"online\",\"interface\":\"eth0\",\"addresses\":[\"10.0.2.15\"]}\n"),
@@ -612,6 +618,50 @@ fn a_root_may_be_named_and_is_refused_if_it_is_another_or_cut_off() {
     ] {
         let screen = boot(word, uuid, size).console_text();
         assert!(screen.contains(want), "{screen}");
+    }
+}
+
+/// Boot from a web server; what lies there has been fetched if `fetched` says so.
+fn boot_from_web(words: &str, fetched: (i32, &'static str)) -> Recorder {
+    boot(with_root(r#","network":[{"id":"lan","dhcp":true}],"sysctl":{"a.b":"1"}"#), |recorder| {
+        recorder.cmdline = format!("hullkit.root=http://10.0.2.2:8080/host-root.img {words}");
+        recorder.fetched = fetched;
+        recorder.disks = vec![("/run/hullkit/root/root.img".to_owned(), second(0), Ok(erofs(0x5a, 16384)))];
+    })
+}
+
+#[test]
+fn a_root_on_a_web_server_is_fetched_once_the_network_is_up() {
+    let digest = format!("hullkit.root_sha256={}", "0f".repeat(32));
+    compare("web.txt", &boot_from_web(&digest, (0, "1 of 1 MiB\n")));
+}
+
+#[test]
+fn a_root_that_cannot_be_fetched_is_never_looked_at() {
+    let digest = format!("hullkit.root_sha256={} hullkit.root_timeout=5", "0f".repeat(32));
+    for (words, fetched, want, hint) in [
+        (
+            digest.as_str(),
+            (1, "no route\nthe server answered 404 Not Found\n"),
+            "host-root.img: the server answered 404",
+            "see that",
+        ),
+        (
+            &digest,
+            (3, "what came has the SHA-256 00\n"),
+            "host-root.img: what came has the SHA-256 00",
+            "from one build",
+        ),
+        (&digest, (1, ""), "could not fetch the root from http://10.0.2.2:8080/host-root.img: ", "see that"),
+        ("", (0, ""), "the root at http://10.0.2.2:8080/host-root.img has no digest", "hullkit.root_sha256="),
+    ] {
+        let recorder = boot_from_web(words, fetched);
+        assert!(!recorder.transcript.iter().any(|line| line.starts_with("open") || line.starts_with("attach")));
+        let screen = recorder.console_text();
+        assert!(
+            screen.contains("did not boot: stage `root`") && screen.contains(want) && screen.contains(hint),
+            "{screen}"
+        );
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::build::Build;
 use crate::case::{Action, Case, Ends};
-use crate::cell::{self, Cell, KERNEL};
+use crate::cell::{self, Cell, KERNEL, NETBOOT};
 use crate::place::Place;
 use crate::probe;
+use crate::web::Web;
 use hullkit::platform::Arch;
 use hullkit::vm::{
     Accelerator, Boot, Bus, DiskLayout, Drive, Firmware, Image, Launcher, Machine, Outcome, Protocol, Publish, Tools,
@@ -29,7 +30,10 @@ const SHOWN: usize = 60;
 ///
 /// What did not happen, with the end of the console.
 pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::Result<()> {
-    let mut machine = machine(case, cell, build.name(case, place)?)?;
+    let name = build.name(case, place)?;
+    // It has to be there as long as the machine is.
+    let web = (cell.format == NETBOOT).then(|| Web::serve(name, case.web)).transpose()?;
+    let mut machine = machine(case, cell, name, web.as_ref())?;
     let work = place.folder(&format!("{}-{cell}", case.name()));
     fs::create_dir_all(&work).with_context(|| format!("could not make the folder `{}`", work.display()))?;
     if case.again.is_empty() {
@@ -75,14 +79,15 @@ fn once(case: &Case, machine: &Machine, log: &Path) -> anyhow::Result<()> {
 }
 
 /// Describe the machine that boots a case's files.
-fn machine(case: &Case, cell: &Cell, name: &Path) -> anyhow::Result<Machine> {
+fn machine(case: &Case, cell: &Cell, name: &Path, web: Option<&Web>) -> anyhow::Result<Machine> {
     let ports: Vec<u16> = case.http.iter().map(|http| http.port).chain(case.tcp.iter().map(|tcp| tcp.port)).collect();
-    let (boot, drives) = match cell.format.as_str() {
-        KERNEL => (kernel(case, cell.arch, name)?, Vec::new()),
+    let (boot, drives) = match (web, cell.format.as_str()) {
+        (Some(web), _) => (netboot(cell.arch, name, web)?, Vec::new()),
+        (None, KERNEL) => (kernel(case, cell.arch, name)?, Vec::new()),
         _ => image(&cell.file(name)?, cell.bus)?,
     };
     // A card costs firmware time, so a disk has one only if it is asked something over it.
-    let has_card = cell.format == KERNEL || !ports.is_empty();
+    let has_card = [KERNEL, NETBOOT].contains(&cell.format.as_str()) || !ports.is_empty();
     let publish = |guest| Publish { host: 0, guest, protocol: Protocol::Tcp };
     Ok(Machine {
         firmware: match cell.firmware {
@@ -97,17 +102,33 @@ fn machine(case: &Case, cell: &Cell, name: &Path) -> anyhow::Result<Machine> {
 }
 
 fn kernel(case: &Case, arch: Arch, name: &Path) -> anyhow::Result<Boot> {
-    let file = |suffix: &str| {
-        let mut path = name.as_os_str().to_owned();
-        path.push(suffix);
-        std::path::PathBuf::from(path)
-    };
-    let cmdline = fs::read_to_string(file("-cmdline")).context("the build left no command line")?;
+    let cmdline = fs::read_to_string(file(name, "-cmdline")).context("the build left no command line")?;
     Ok(Boot::Kernel {
-        kernel: file("-kernel"),
-        initrd: Some(file("-initrd.img")),
+        kernel: file(name, "-kernel"),
+        initrd: Some(file(name, "-initrd.img")),
         cmdline: with_console(arch, format!("{} {}", case.cmdline, cmdline.trim()).trim()),
     })
+}
+
+/// Boot what a build's script says: on a PC by the card's own iPXE; on arm64, whose card has none, as iPXE would.
+fn netboot(arch: Arch, name: &Path, web: &Web) -> anyhow::Result<Boot> {
+    if arch == Arch::Amd64 {
+        let folder = name.parent().unwrap_or(Path::new(".")).to_owned();
+        return Ok(Boot::Network { folder, file: web.url(".ipxe") });
+    }
+    let script = fs::read_to_string(file(name, ".ipxe")).context("the build left no script")?;
+    let line = script.lines().find_map(|line| line.strip_prefix("kernel ")).context("the script boots no kernel")?;
+    let words: Vec<&str> = line.split(' ').skip(2).collect();
+    let cmdline = words.join(" ").replace("${base}", &web.base());
+    let initrd = Some(file(name, "-netboot.img"));
+    Ok(Boot::Kernel { kernel: file(name, "-kernel"), initrd, cmdline: with_console(arch, &cmdline) })
+}
+
+/// Name one of a build's files.
+fn file(name: &Path, suffix: &str) -> PathBuf {
+    let mut path = name.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 fn image(file: &Path, bus: Option<Bus>) -> anyhow::Result<(Boot, Vec<Drive>)> {

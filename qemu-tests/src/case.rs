@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use crate::cell::Cell;
+use crate::web::Manners;
 use hullkit::platform::Arch;
 use hullkit::vm::Outcome;
 
@@ -33,6 +34,9 @@ pub struct Case {
     /// Build with `--replace-init`.
     #[serde(default)]
     pub replace_init: bool,
+    /// How the server behaves from which a `netboot` host fetches what it is made of.
+    #[serde(default)]
+    pub web: Manners,
     /// RAM of the guest, as `--mem` takes it.
     #[serde(default = "default_memory")]
     pub mem: String,

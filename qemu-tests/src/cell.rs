@@ -12,7 +12,7 @@ use hullkit::vm::Bus;
 
 /// One boot of a case, written as in `amd64 bios raw nvme`: architecture, firmware, format of the build, bus.
 ///
-/// A format that is no disk (`kernel+initrd`, `uki`) has no bus.
+/// A format that is no disk (`kernel+initrd`, `uki`, `netboot`) has no bus.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Cell {
@@ -37,6 +37,9 @@ pub enum Firmware {
 
 /// The format of a case that says nothing of boots.
 pub const KERNEL: &str = "kernel+initrd";
+
+/// The format of a host that fetches its root.
+pub const NETBOOT: &str = "netboot";
 
 /// Formats whose one file is booted, and how its name ends.
 const FILES: [(&str, &str); 15] = [
@@ -93,7 +96,7 @@ impl FromStr for Cell {
             "uefi" => Firmware::Uefi,
             other => bail!("`{other}` is not firmware; known are bios and uefi"),
         };
-        let is_disk = ![KERNEL, "uki"].contains(format);
+        let is_disk = ![KERNEL, NETBOOT, "uki"].contains(format);
         ensure!(is_disk == bus.is_some(), "`{text}`: a disk has a bus, a kernel has none");
         Ok(Self { arch: arch.parse()?, firmware, format: (*format).to_owned(), bus })
     }
@@ -132,6 +135,7 @@ mod tests {
             ("amd64 bios raw nvme", "amd64-bios-raw-nvme"),
             ("arm64  uefi iso cdrom", "arm64-uefi-iso-cdrom"),
             ("amd64 uefi uki", "amd64-uefi-uki"),
+            ("amd64 bios netboot", "amd64-bios-netboot"),
             ("arm64 bios kernel+initrd", "arm64"),
         ];
         for (text, want) in table {

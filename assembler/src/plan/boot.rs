@@ -17,8 +17,11 @@ use crate::store::Store;
 pub enum Root {
     /// In memory, unpacked from the initial RAM file system.
     Ram,
-    /// On the disk or the CD that the host boots from.
+    /// Beside the initial RAM file system: on the disk or the CD that the host boots from, or in a file of their own.
     Disk,
+    /// On a web server, from which init fetches them into memory: what [`Root::Disk`] is where there is no disk.
+    #[value(skip)]
+    Web,
 }
 
 /// What the manifest says of how the host boots.
@@ -50,6 +53,7 @@ impl Root {
         match self {
             Self::Ram => "ram",
             Self::Disk => "disk",
+            Self::Web => "web",
         }
     }
 }

@@ -129,5 +129,5 @@ pub(crate) fn plan(kernel: Option<Image>, images: Vec<Image>) -> Plan {
 }
 
 pub(crate) fn options(init: &[u8]) -> Options<'_> {
-    Options { init, jobs: 2, limits: Limits::default(), root: crate::plan::boot::Root::Ram }
+    Options { init, fetch: b"FETCH", jobs: 2, limits: Limits::default(), root: crate::plan::boot::Root::Ram }
 }

@@ -35,7 +35,7 @@ fn erofs_key(digest: &Digest) -> Key {
 pub(crate) fn is_packed(store: &Store, digest: &Digest, root: RootKind) -> bool {
     let key = match root {
         RootKind::Ram => key(digest),
-        RootKind::Disk => erofs_key(digest),
+        RootKind::Disk | RootKind::Web => erofs_key(digest),
     };
     key.path(store).is_file()
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use hullkit_init::contract::{self, ModuleIndex};
 
+use super::modules::boot::Way;
 use super::modules::{self, Builder, select};
 use super::segment::{self, Key, Packer, Segment, relative, segment};
 use super::tree::{Content, Inode, Tree};
@@ -96,11 +97,12 @@ pub(crate) fn modules(
     .map(Some)
 }
 
-/// Find or pack the kernel's modules in two pieces, if it has any: an archive of those that a root on a disk is reached with, and
+/// Find or pack the kernel's modules in two pieces, if it has any: an archive of those that a root is reached with in this way, and
 /// a file system of all that the plan wants, whose root is the folder of modules.
-pub(crate) fn disk_modules(
+pub(crate) fn boot_modules(
     plan: &Plan,
     kernel: &Kernel,
+    way: Way,
     store: &Store,
     limits: Limits,
 ) -> Result<Option<(Segment, Segment)>, RootfsError> {
@@ -108,10 +110,10 @@ pub(crate) fn disk_modules(
     let source = Source { image: planned(plan, &kernel.image)?, file, store, limits };
     let once = OnceCell::new();
     let [image, tar, _] = source.inputs(kernel);
-    let boot_key = Key::new("boot modules", [image, tar, ("choice", modules::boot::choice().to_string())]);
+    let boot_key = Key::new("boot modules", [image, tar, ("choice", way.choice().to_string())]);
     let boot = segment(store, "boot modules", &boot_key, |packer| {
         let Unpacked { place, tree, index } = source.unpacked(&once)?;
-        let index = modules::boot::boot(index).map_err(|cause| source.unusable(cause.into()))?;
+        let index = modules::boot::boot(index, way).map_err(|cause| source.unusable(cause.into()))?;
         let mut tree = tree.clone();
         keep_boot(&mut tree, &index);
         append(packer, &tree, &index, place)

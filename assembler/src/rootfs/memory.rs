@@ -4,7 +4,7 @@
 //!  a machine's memory
 //!  |  MemTotal, as the kernel counts it                                       | the kernel itself |
 //!  |  unpacked files | packed initrd, until it is unpacked      |
-//!  |  unpacked files | then what the kernel, init and one container take |
+//!  |  unpacked files | then what the kernel, init and one container take, and a root that is fetched |
 //! ```
 //!
 //! Source: Linux, `init/initramfs.c`, `populate_rootfs`; `mm/shmem.c`, `shmem_default_max_blocks`.
@@ -78,21 +78,22 @@ impl Memory {
 
 /// Give the least `MemTotal` that a host runs with, in bytes.
 ///
-/// In: the segments of its initrd, and `more`, the unpacked bytes of one that is not packed yet. It is an estimate from below: who
-/// has less would not get to the first service.
+/// In: the segments of its initrd; `more`, the unpacked bytes of one that is not packed yet; `fetched`, the bytes of a root that is
+/// fetched into memory. It is an estimate from below: who has less would not get to the first service.
 #[must_use]
-pub fn floor(parts: &[Segment], more: u64) -> u64 {
-    unpacked(parts, more).saturating_add(packed(parts).max(RUNNING))
+pub fn floor(parts: &[Segment], more: u64, fetched: u64) -> u64 {
+    unpacked(parts, more).saturating_add(packed(parts).max(RUNNING.saturating_add(fetched)))
 }
 
 /// Give the least memory of a machine that boots the host, in bytes, a multiple of 1 MiB.
 ///
-/// In: the segments of its initrd. Half of what is left beside the packed initrd is the most that the kernel lets its files take.
+/// In: the segments of its initrd, and `fetched`, as for [`floor`]. Half of what is left beside the packed initrd is the most that the
+/// kernel lets its files take.
 #[must_use]
-pub fn machine(parts: &[Segment], arch: Arch) -> u64 {
+pub fn machine(parts: &[Segment], fetched: u64, arch: Arch) -> u64 {
     let unpacking = unpacked(parts, 0).saturating_mul(2).saturating_add(packed(parts));
-    let running = unpacked(parts, 0).saturating_add(BOOTING);
-    let used = floor(parts, 0).max(running).max(unpacking).saturating_add(kernel(arch));
+    let running = unpacked(parts, 0).saturating_add(BOOTING).saturating_add(fetched);
+    let used = floor(parts, 0, fetched).max(running).max(unpacking).saturating_add(kernel(arch));
     used.saturating_add(used / PAGE_TABLE).next_multiple_of(1 << 20)
 }
 
@@ -116,12 +117,20 @@ mod tests {
     #[test]
     fn a_small_initrd_needs_what_runs_and_a_large_one_its_files_twice() {
         let small = [part(3 << 20, 8 << 20), part(1 << 20, 2 << 20)];
-        assert_eq!(floor(&small, 0), (10 << 20) + RUNNING);
+        assert_eq!(floor(&small, 0, 0), (10 << 20) + RUNNING);
         // Busybox's host has been seen to boot with 84 MiB.
-        assert!(machine(&small, Arch::Amd64) <= 84 << 20, "{}", machine(&small, Arch::Amd64) >> 20);
+        assert!(machine(&small, 0, Arch::Amd64) <= 84 << 20, "{}", machine(&small, 0, Arch::Amd64) >> 20);
         let large = [part(100 << 20, 300 << 20)];
-        assert_eq!(floor(&large, 1 << 20), 401 << 20);
-        assert!(machine(&large, Arch::Arm64) > (2 * 300 + 100) << 20);
+        assert_eq!(floor(&large, 1 << 20, 0), 401 << 20);
+        assert!(machine(&large, 0, Arch::Arm64) > (2 * 300 + 100) << 20);
+    }
+
+    #[test]
+    fn a_root_that_is_fetched_stays_in_memory() {
+        let small = [part(4 << 20, 10 << 20)];
+        assert_eq!(floor(&small, 0, 100 << 20), (110 << 20) + RUNNING);
+        let (with, without) = (machine(&small, 100 << 20, Arch::Amd64), machine(&small, 0, Arch::Amd64));
+        assert!((100 << 20..104 << 20).contains(&(with - without)), "{}", (with - without) >> 20);
     }
 
     #[test]

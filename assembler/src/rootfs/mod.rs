@@ -8,8 +8,8 @@
 //!                                   `--erofs--> file system --------> store: segments/<key>.erofs --root--> Root
 //! ```
 //!
-//! With a root in RAM all segments are archives and together the initrd; with a root on a disk the images are file systems, each
-//! of which is mounted where it lies in one [`Root`], and the initrd has what is needed to reach that.
+//! With a root in RAM all segments are archives and together the initrd; with a root on a disk or a web server the images are file
+//! systems, each of which is mounted where it lies in one [`Root`], and the initrd has what is needed to reach that.
 //!
 //! No file's content is ever in memory: a layer is decompressed once for its index, and once more when its image is packed.
 
@@ -33,6 +33,7 @@ mod segment;
 mod system;
 mod users;
 mod volumes;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -49,6 +50,7 @@ use crate::format::tar::read::Limits;
 use crate::plan::boot::Root as RootKind;
 use crate::plan::{Image, Layer, Plan};
 use crate::store::{Store, StoreError};
+use modules::boot::Way;
 use root::Part;
 
 pub use kernel::KernelFiles;
@@ -206,6 +208,8 @@ pub enum RootfsError {
 pub struct Options<'a> {
     /// The program that becomes `/init`, for the plan's architecture.
     pub init: &'a [u8],
+    /// The program that fetches a root from a web server; looked at for such roots alone.
+    pub fetch: &'a [u8],
     /// How many segments are packed at the same time; at least 1.
     pub jobs: usize,
     /// How much of a layer is read before it is refused.
@@ -217,12 +221,12 @@ pub struct Options<'a> {
 /// A root file system in pieces, in the order in which they are joined.
 #[derive(Debug, Clone)]
 pub struct Segments {
-    /// The pieces of the initrd: init, modules, images in the order of their digests, system. With a root on a disk: init, boot
-    /// modules, system.
+    /// The pieces of the initrd: init, modules, images in the order of their digests, system. With a root beside it: init, what
+    /// fetches the root if it is to be fetched, boot modules, system.
     pub parts: Vec<Segment>,
     /// What is taken from the kernel's image as files; absent if the plan has no kernel.
     pub kernel: Option<KernelFiles>,
-    /// The root on a disk; absent if all is in the initrd.
+    /// The root beside the initrd; absent if all is in that.
     pub root: Option<Root>,
     /// Least memory of a machine that boots it, in bytes, as far as it can be told from outside.
     pub memory_floor: u64,
@@ -255,13 +259,17 @@ pub fn build(
         segment
     };
     let mut parts = vec![told(system::base(store, options.init)?)];
+    if options.root == RootKind::Web {
+        parts.push(told(web::fetcher(store, options.fetch)?));
+    }
     let mut mounted = Vec::new();
     let kernel = match &plan.kernel {
         Some(kernel) => {
             match options.root {
                 RootKind::Ram => parts.extend(kernel::modules(plan, kernel, store, options.limits)?.map(told)),
-                RootKind::Disk => {
-                    if let Some((boot, all)) = kernel::disk_modules(plan, kernel, store, options.limits)? {
+                RootKind::Disk | RootKind::Web => {
+                    let way = if options.root == RootKind::Web { Way::Network } else { Way::Disk };
+                    if let Some((boot, all)) = kernel::boot_modules(plan, kernel, way, store, options.limits)? {
                         parts.push(told(boot));
                         mounted.push(Part::modules(told(all)));
                     }
@@ -280,20 +288,20 @@ pub fn build(
     let packed = parallel(options.jobs, &images, |(digest, image)| {
         let pack = match options.root {
             RootKind::Ram => image::segment,
-            RootKind::Disk => image::erofs,
+            RootKind::Disk | RootKind::Web => image::erofs,
         };
         pack(store, digest, image, options.limits).map(told)
     });
     for ((digest, _), segment) in images.iter().zip(packed) {
         match options.root {
             RootKind::Ram => parts.push(segment?),
-            RootKind::Disk => mounted.push(Part::image(digest, segment?)),
+            RootKind::Disk | RootKind::Web => mounted.push(Part::image(digest, segment?)),
         }
     }
     for volume in &plan.volumes {
         match options.root {
             RootKind::Ram => parts.extend(volumes::layout(volume, store)?.map(told)),
-            RootKind::Disk => {
+            RootKind::Disk | RootKind::Web => {
                 let segment = volumes::layout_erofs(volume, store)?.map(told);
                 mounted.extend(segment.map(|segment| Part::volume(volume, segment)));
             }
@@ -301,13 +309,18 @@ pub fn build(
     }
     let root = match options.root {
         RootKind::Ram => None,
-        RootKind::Disk => Some(Root::new(mounted, plan.epoch)?),
+        RootKind::Disk | RootKind::Web => Some(Root::new(mounted, plan.epoch)?),
     };
     let mut contract = users::resolve(plan, store, options.limits)?;
     contract.root = root.as_ref().map(Root::contract);
-    contract.memory = memory::floor(&parts, system::unpacked(plan, &contract));
+    let mut fetched = 0;
+    if options.root == RootKind::Web {
+        web::bring_up(&mut contract);
+        fetched = root.as_ref().map_or(0, |root| root.image.size());
+    }
+    contract.memory = memory::floor(&parts, system::unpacked(plan, &contract), fetched);
     parts.push(told(system::system(plan, &contract, store)?));
-    let memory_floor = memory::machine(&parts, plan.arch);
+    let memory_floor = memory::machine(&parts, fetched, plan.arch);
     Ok(Segments { parts, kernel, root, memory_floor })
 }
 

@@ -1,4 +1,4 @@
-//! A root on a disk: one file system whose files are the file systems of the images, each mounted where it lies.
+//! A root beside the initrd, on a disk or a web server: one file system whose files are the file systems of the images, each mounted where it lies.
 //!
 //! ```text
 //!  hullkit-root, EROFS         mounted at
@@ -27,7 +27,7 @@ use crate::plan::volumes::Volume;
 /// Name of the file system.
 pub const LABEL: &str = "hullkit-root";
 
-/// A root on a disk.
+/// A root on a disk or a web server.
 #[derive(Debug, Clone)]
 pub struct Root {
     /// The file system, its length a multiple of 4096.
@@ -36,6 +36,8 @@ pub struct Root {
     pub uuid: String,
     /// Its name: [`LABEL`].
     pub label: &'static str,
+    /// When it was made, in seconds since 1970.
+    pub built: u32,
     /// What is in it, each mounted at the target of the same number.
     pub parts: Vec<Segment>,
     /// Where each part is mounted, and where it starts.
@@ -98,13 +100,18 @@ impl Root {
         let (image, places) = image.sparse(&contents).map_err(|cause| failed(cause.into()))?;
         let images = parts.iter().map(|part| told(part, &places)).collect();
         let parts = parts.into_iter().map(|part| part.segment).collect();
-        Ok(Self { image, uuid: text(uuid), label: LABEL, parts, images })
+        Ok(Self { image, uuid: text(uuid), label: LABEL, built: epoch, parts, images })
     }
 
     /// Say what init is told of it.
     #[must_use]
     pub fn contract(&self) -> contract::Root {
-        contract::Root { uuid: self.uuid.clone(), size: self.image.size(), images: self.images.clone() }
+        contract::Root {
+            uuid: self.uuid.clone(),
+            size: self.image.size(),
+            built: self.built.into(),
+            images: self.images.clone(),
+        }
     }
 }
 

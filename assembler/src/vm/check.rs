@@ -20,7 +20,9 @@ pub(super) fn check(machine: &Machine) -> Result<(), VmError> {
         }
         Boot::Drives | Boot::Network { .. } => check_firmware(machine)?,
     }
-    if let Boot::Network { folder, file } = &machine.boot {
+    if let Boot::Network { folder, file } = &machine.boot
+        && !file.contains("://")
+    {
         open(&folder.join(file))?;
     }
     for drive in &machine.drives {

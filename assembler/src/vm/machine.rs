@@ -61,11 +61,11 @@ pub enum Boot {
     },
     /// What the machine's drives hold, the first that boots.
     Drives,
-    /// What the firmware fetches over the network card by TFTP.
+    /// What the firmware fetches over the network card.
     Network {
         /// The folder that the machine sees as a TFTP server's.
         folder: PathBuf,
-        /// The file in it that is fetched first: an iPXE script, or a program of the firmware's.
+        /// The file in it that is fetched first, or an address on the web: an iPXE script, or a program of the firmware's.
         file: String,
     },
 }

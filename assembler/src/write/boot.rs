@@ -161,14 +161,20 @@ impl Boot {
     }
 }
 
-/// Add consoles to a command line that names none; what follows `--` belongs to init and stays last.
+/// Add consoles to a command line that names none.
 fn with_consoles(arch: Arch, cmdline: &str) -> String {
-    let words: Vec<&str> = cmdline.split_ascii_whitespace().collect();
-    let (kernel, init) = words.split_at(words.iter().position(|word| *word == "--").unwrap_or(words.len()));
-    if arch != Arch::Amd64 || kernel.iter().any(|word| word.starts_with("console=")) {
+    let mut kernel = cmdline.split_ascii_whitespace().take_while(|word| *word != "--");
+    if arch != Arch::Amd64 || kernel.any(|word| word.starts_with("console=")) {
         return cmdline.trim().to_owned();
     }
-    [kernel, &[CONSOLES], init].concat().join(" ")
+    with_words(cmdline, CONSOLES)
+}
+
+/// Add words to a command line; what follows `--` belongs to init and stays last.
+pub(super) fn with_words(cmdline: &str, more: &str) -> String {
+    let words: Vec<&str> = cmdline.split_ascii_whitespace().collect();
+    let (kernel, init) = words.split_at(words.iter().position(|word| *word == "--").unwrap_or(words.len()));
+    [kernel, &[more], init].concat().join(" ")
 }
 
 /// Write down a plan. Texts, numbers and lists only: there is nothing in it that JSON cannot say.

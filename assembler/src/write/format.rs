@@ -64,7 +64,7 @@ pub enum Format {
     Gcp,
     /// `NAME.raw`: the disk as Amazon's cloud imports it.
     Aws,
-    /// `NAME.ipxe` with `NAME-kernel` and `NAME-netboot.img`, to boot from a web server.
+    /// `NAME.ipxe` with `NAME-kernel`, `NAME-netboot.img` and `NAME-root.img`, to boot from a web server.
     Netboot,
     /// `NAME-rpi.img`: an SD card for the Raspberry Pi.
     #[value(alias = "rpi3")]
@@ -190,17 +190,17 @@ impl Format {
     /// Tell where the images are unless the user says otherwise.
     #[must_use]
     pub fn default_root(self) -> Root {
-        match self.medium() {
-            Medium::Disk(_) => Root::Disk,
-            Medium::Iso(_) if self != Self::IsoEfiInitrd => Root::Disk,
-            _ => Root::Ram,
-        }
+        if self == Self::IsoEfiInitrd { Root::Ram } else { self.root_beside().unwrap_or(Root::Ram) }
     }
 
-    /// Tell whether the format has a place for images beside the initial RAM file system.
+    /// Tell what place the format has for images beside the initial RAM file system, if it has one.
     #[must_use]
-    pub fn has_disk(self) -> bool {
-        matches!(self.medium(), Medium::Disk(_) | Medium::Iso(_))
+    pub fn root_beside(self) -> Option<Root> {
+        match self.medium() {
+            Medium::Disk(_) | Medium::Iso(_) => Some(Root::Disk),
+            Medium::Netboot => Some(Root::Web),
+            Medium::Loose | Medium::Uki | Medium::Card => None,
+        }
     }
 
     /// Tell whether the format has a place for what volumes keep.
@@ -266,6 +266,18 @@ mod tests {
         assert_eq!(clash(&[Format::Vhd, Format::Raw, Format::DynamicVhd]), Some((Format::Vhd, Format::DynamicVhd)));
         assert_eq!(clash(&[Format::KernelIso, Format::IsoBios]), Some((Format::KernelIso, Format::IsoBios)));
         assert_eq!(clash(&[Format::KernelInitrd, Format::Netboot]), None);
+    }
+
+    #[test]
+    fn images_are_beside_the_initrd_where_there_is_a_place() {
+        for (format, beside, usual) in [
+            (Format::Raw, Some(Root::Disk), Root::Disk),
+            (Format::IsoEfiInitrd, Some(Root::Disk), Root::Ram),
+            (Format::Netboot, Some(Root::Web), Root::Web),
+            (Format::Uki, None, Root::Ram),
+        ] {
+            assert_eq!((format.root_beside(), format.default_root()), (beside, usual), "{format:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::boot::BootError;
 use crate::host::Host;
+use crate::root::web;
 use crate::sys::Sys;
 
 /// Set the host name, the kernel parameters and the limits.
@@ -21,16 +22,31 @@ pub fn set<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     {
         host.say(&format!("could not set the host name `{name}`: {cause}"));
     }
-    for (key, value) in &contract.sysctl {
+    let failed = set_parameters(host);
+    // A root from the network brings modules, and those parameters: what fails now is tried again then.
+    if !web::is_wanted(host) {
+        failed.iter().for_each(|line| host.say(line));
+    }
+    Ok(())
+}
+
+/// Set the kernel parameters again: the modules that some belong to came with the root, after the network.
+pub fn set_again<S: Sys>(host: &mut Host<S>) {
+    set_parameters(host).iter().for_each(|line| host.say(line));
+}
+
+/// Set the kernel parameters. Out: a line for each that could not be.
+fn set_parameters<S: Sys>(host: &mut Host<S>) -> Vec<String> {
+    let contract = Rc::clone(&host.contract);
+    let set = |(key, value): (&String, &String)| {
         let result = match path(key) {
             Some(path) => host.sys.write(&path, value.as_bytes()),
             None => Err(std::io::ErrorKind::InvalidInput.into()),
         };
-        if let Err(cause) = result {
-            host.say(&format!("could not set the kernel parameter `{key}` to `{value}`: {cause}"));
-        }
-    }
-    Ok(())
+        let cause = result.err()?;
+        Some(format!("could not set the kernel parameter `{key}` to `{value}`: {cause}"))
+    };
+    contract.sysctl.iter().filter_map(set).collect()
 }
 
 /// File of a parameter. Dots separate, and a slash stands for a dot in a name, unless a slash comes first (sysctl(8)).

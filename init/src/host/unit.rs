@@ -22,6 +22,8 @@ pub enum Kind {
     Network,
     /// What finds out whether the service of this unit works.
     Probe(usize),
+    /// The child that fetches the root.
+    Fetch,
 }
 
 /// Where a unit stands.

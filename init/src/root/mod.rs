@@ -14,6 +14,7 @@ pub mod erofs;
 pub mod probe;
 mod search;
 pub mod wanted;
+pub mod web;
 
 use std::io;
 use std::path::Path;
@@ -82,6 +83,33 @@ pub enum RootError {
         /// Its length, in bytes.
         size: u64,
     },
+    /// Nobody says which bytes are to be believed.
+    #[error("the root at {url} has no digest")]
+    NoDigest {
+        /// Where it is.
+        url: String,
+    },
+    /// No room for a root that is fetched.
+    #[error("could not make room for the root: {} MiB", size.div_ceil(1 << 20))]
+    Room {
+        /// Its length, in bytes.
+        size: u64,
+        /// The kernel's error.
+        #[source]
+        cause: io::Error,
+    },
+    /// The child that fetches the root failed.
+    #[error("could not fetch the root from {url}: {why}")]
+    Fetch {
+        /// Where it is.
+        url: String,
+        /// What it said last.
+        why: String,
+        /// What it said before that, its last lines.
+        said: Vec<String>,
+        /// Something else lies there.
+        other: bool,
+    },
     /// The contract contradicts itself.
     #[error("`{target}` does not lie in the root: {size} bytes at {offset}")]
     Outside {
@@ -128,6 +156,17 @@ impl RootError {
             Self::Other { .. } => {
                 "let kernel, initrd and root come from one build; `hullkit.root=` on the kernel command line names another root"
             }
+            Self::NoDigest { .. } => {
+                "say `hullkit.root_sha256=` on the kernel command line: the build's `NAME.ipxe` has both words"
+            }
+            Self::Room { .. } => "use a kernel with `tmpfs` built in",
+            Self::Fetch { other: true, .. } => {
+                "let all files of the server come from one build: script, kernel, initrd and root; the script names the root's digest"
+            }
+            Self::Fetch { .. } => {
+                "see that the server has the file and that this host reaches it; `hullkit.root=` on the kernel command line names \
+                 another address, `hullkit.root_timeout=SECONDS` goes on longer without an answer"
+            }
             Self::Short { .. } => "write the image to the disk again, all of it, or give the disk its full size",
             Self::Outside { .. } => "build the image again, with the `hullkit` this init came with",
             Self::Attach { .. } => {
@@ -147,6 +186,7 @@ impl RootError {
     pub fn details(&self) -> Option<(&'static str, &[String])> {
         match self {
             Self::Missing { seen, .. } => Some(("block devices", seen)),
+            Self::Fetch { said, .. } => Some(("what `hullkit-fetch` said before", said)),
             _ => None,
         }
     }
@@ -167,9 +207,17 @@ pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
         }
         return Ok(());
     };
-    let wanted = named.unwrap_or_else(|| Wanted::Uuid(root.uuid.clone()));
+    match named.unwrap_or_else(|| Wanted::Uuid(root.uuid.clone())) {
+        // Its stage comes when there is a network.
+        Wanted::Web(_) => Ok(()),
+        wanted => Ok(take(host, root, &wanted)?),
+    }
+}
+
+/// Wait for the root to be there, mount what is in it and load the modules that it brings.
+fn take<S: Sys>(host: &mut Host<S>, root: &Root, wanted: &Wanted) -> Result<(), RootError> {
     host.searching = true;
-    let found = search::find(host, root, &wanted);
+    let found = search::find(host, root, wanted);
     host.searching = false;
     let Some(place) = found? else { return Ok(()) };
     host.disk = place.path.starts_with("/dev/").then(|| place.path.clone());

@@ -17,6 +17,8 @@ pub enum Wanted {
     Device(String),
     /// `file:`: a file on the host, an absolute path, which is there already.
     File(String),
+    /// `http://` or `https://`: a file on a web server. Other protocols are taken here as well, to be refused with a sentence.
+    Web(String),
 }
 
 impl Wanted {
@@ -28,6 +30,9 @@ impl Wanted {
         }
         if let Some(path) = text.strip_prefix("file:") {
             return path.starts_with('/').then(|| Self::File(path.to_owned()));
+        }
+        if text.split_once("://").is_some_and(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+            return Some(Self::Web(text.to_owned()));
         }
         let (key, value) = text.split_once('=').filter(|(_, value)| !value.is_empty())?;
         let kind = match key {
@@ -49,7 +54,7 @@ impl Wanted {
             Self::Label(label) => found.volume.label == *label,
             Self::PartUuid(uuid) => partition.is_some_and(|partition| partition.uuid.eq_ignore_ascii_case(uuid)),
             Self::PartLabel(label) => partition.is_some_and(|partition| partition.label == *label),
-            Self::Device(_) | Self::File(_) => true,
+            Self::Device(_) | Self::File(_) | Self::Web(_) => true,
         }
     }
 }
@@ -61,7 +66,7 @@ impl std::fmt::Display for Wanted {
             Self::Label(label) => write!(f, "LABEL={label}"),
             Self::PartUuid(uuid) => write!(f, "PARTUUID={uuid}"),
             Self::PartLabel(label) => write!(f, "PARTLABEL={label}"),
-            Self::Device(path) => f.write_str(path),
+            Self::Device(path) | Self::Web(path) => f.write_str(path),
             Self::File(path) => write!(f, "file:{path}"),
         }
     }
@@ -73,7 +78,8 @@ mod tests {
 
     #[test]
     fn every_way_of_naming_a_root_is_read_and_shown_as_it_was_written() {
-        for text in ["UUID=a-b", "LABEL=hullkit-root", "PARTUUID=c", "PARTLABEL=x=y", "/dev/vda3", "file:/run/root"] {
+        let disks = ["UUID=a-b", "LABEL=hullkit-root", "PARTUUID=c", "PARTLABEL=x=y", "/dev/vda3", "file:/run/root"];
+        for text in disks.into_iter().chain(["http://a/b?c=d", "https://[::1]:8443/b", "tftp://a/b"]) {
             assert_eq!(Wanted::parse(text).map(|wanted| wanted.to_string()).as_deref(), Some(text));
         }
     }

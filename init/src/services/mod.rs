@@ -157,6 +157,7 @@ fn decide<S: Sys>(
     unit.life.proven |= unit.ran >= HELD;
     let policy = match unit.kind {
         Kind::Network => Restart::OnFailure(None),
+        Kind::Fetch => Restart::No,
         _ => service.map_or(Restart::No, |service| service.restart),
     };
     let next = unit.backoff.next(policy, &ending, unit.ran);

@@ -46,13 +46,15 @@ pub(super) fn wanted(args: &BuildArgs) -> anyhow::Result<Vec<Format>> {
 ///
 /// - The user wants them where the format has no place for them.
 pub(super) fn root(args: &BuildArgs, said: Option<Root>, format: Format) -> anyhow::Result<Root> {
-    match args.root {
-        Some(Root::Disk) if !format.has_disk() => {
-            bail!("{} has no disk for the images: leave --root out, or choose a disk or an ISO", format.name())
+    let beside = format.root_beside();
+    // What the manifest says holds for the formats that have a choice.
+    match (args.root.or(said.filter(|_| beside.is_some())), beside) {
+        (None, _) => Ok(format.default_root()),
+        (Some(Root::Ram), _) => Ok(Root::Ram),
+        (Some(_), Some(beside)) => Ok(beside),
+        (Some(_), None) => {
+            bail!("{} has no disk for the images: leave --root out, or choose a disk, an ISO or netboot", format.name())
         }
-        Some(root) => Ok(root),
-        // What the manifest says holds for the formats that have a choice.
-        None => Ok(said.filter(|_| format.has_disk()).unwrap_or_else(|| format.default_root())),
     }
 }
 

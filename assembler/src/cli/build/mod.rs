@@ -58,7 +58,8 @@ pub struct BuildArgs {
     /// Architecture: amd64 or arm64; may be repeated.
     #[arg(long, value_name = "ARCH", value_delimiter = ',', default_values_t = [Arch::host()])]
     pub arch: Vec<Arch>,
-    /// Where the services' images are while the host runs [default: disk for disks and CDs, else ram].
+    /// Where the services' images are: in the initrd, or beside it: on the disk, in the ISO, in netboot's NAME-root.img
+    /// [default: disk where a format has such a place, else ram].
     #[arg(long, value_name = "WHERE", value_enum)]
     pub root: Option<Root>,
     /// Least size of disks: 512M, 10G, or a number of GiB [default: what is needed].

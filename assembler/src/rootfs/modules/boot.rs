@@ -5,33 +5,64 @@ use hullkit_init::contract::ModuleIndex;
 use super::{ModulesError, select, split};
 use crate::digest::Digest;
 
-/// Drivers of disks and of what leads to them, the file systems of a root, and the random numbers of virtual machines: what their
-/// paths below `kernel/` start with.
-const WANTED: [&str; 20] = [
-    "drivers/ata/",
-    "drivers/block/",
-    "drivers/cdrom/",
+/// By what a root is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By a disk of the machine's own.
+    Disk,
+    /// By a network card.
+    Network,
+}
+
+/// What every root needs: what leads to devices, the file systems of a root, and the random numbers of virtual machines. What the
+/// paths of modules below `kernel/` start with, as in all these lists.
+const BOTH: [&str; 14] = [
+    "drivers/block/loop.",
     "drivers/char/hw_random/virtio-rng.",
     "drivers/hv/hv_vmbus.",
-    "drivers/message/fusion/",
-    "drivers/mmc/",
-    "drivers/nvme/host/",
     "drivers/pci/controller/",
     "drivers/phy/",
-    "drivers/scsi/",
-    "drivers/ufs/",
     "drivers/usb/core/",
     "drivers/usb/dwc2/",
     "drivers/usb/dwc3/",
     "drivers/usb/host/",
-    "drivers/usb/storage/",
-    "drivers/virtio/",
+    "drivers/virtio/virtio.",
+    "drivers/virtio/virtio_mmio.",
+    "drivers/virtio/virtio_pci",
     "fs/erofs/",
     "fs/overlayfs/",
 ];
 
-/// What of it leads to no disk of this machine: storage behind a network, which needs a network first, what offers disks to others,
-/// tapes, disks in memory and for tests, and devices that are no disks.
+/// Drivers of disks.
+const DISKS: [&str; 10] = [
+    "drivers/ata/",
+    "drivers/block/",
+    "drivers/cdrom/",
+    "drivers/message/fusion/",
+    "drivers/mmc/",
+    "drivers/nvme/host/",
+    "drivers/scsi/",
+    "drivers/ufs/",
+    "drivers/usb/storage/",
+    "drivers/virtio/",
+];
+
+/// Drivers of network cards, and what DHCP listens with.
+const NETWORK: [&str; 10] = [
+    "drivers/net/ethernet/",
+    "drivers/net/fjes/",
+    "drivers/net/hyperv/",
+    "drivers/net/mdio/",
+    "drivers/net/phy/",
+    "drivers/net/usb/",
+    "drivers/net/virtio_net.",
+    "drivers/net/vmxnet3/",
+    "drivers/net/xen-netfront.",
+    "net/packet/",
+];
+
+/// What of it leads to no root: storage behind a network, which needs a network first, what offers disks to others, tapes, disks in
+/// memory and for tests, and devices that are no disks.
 const UNWANTED: [&str; 50] = [
     "drivers/ata/pata_pcmcia.",
     "drivers/block/aoe/",
@@ -85,9 +116,25 @@ const UNWANTED: [&str; 50] = [
     "drivers/virtio/virtio_vdpa.",
 ];
 
-/// Name the choice: another one has another name.
-pub(crate) fn choice() -> Digest {
-    Digest::of([WANTED.join(" "), UNWANTED.join(" ")].join("\n").as_bytes())
+impl Way {
+    /// Name the choice of modules: another one has another name.
+    pub(crate) fn choice(self) -> Digest {
+        Digest::of([self.wanted().collect::<Vec<_>>().join(" "), UNWANTED.join(" ")].join("\n").as_bytes())
+    }
+
+    fn wanted(self) -> impl Iterator<Item = &'static str> {
+        let more = match self {
+            Self::Disk => DISKS,
+            Self::Network => NETWORK,
+        };
+        BOTH.into_iter().chain(more)
+    }
+
+    fn wants(self, path: &str) -> bool {
+        let Some((_, below)) = split(path.trim_start_matches('/')) else { return false };
+        let below = below.strip_prefix("kernel/").unwrap_or(below);
+        self.wanted().any(|start| below.starts_with(start)) && !UNWANTED.iter().any(|start| below.starts_with(start))
+    }
 }
 
 /// Keep the modules that a root may be reached with, and all that they need.
@@ -95,14 +142,7 @@ pub(crate) fn choice() -> Digest {
 /// # Errors
 ///
 /// - None that an index of [`super::Builder`] could lead to.
-pub(crate) fn boot(index: &ModuleIndex) -> Result<ModuleIndex, ModulesError> {
-    let wanted = index.modules.iter().filter(|module| is_wanted(&module.path)).map(|module| module.name.clone());
+pub(crate) fn boot(index: &ModuleIndex, way: Way) -> Result<ModuleIndex, ModulesError> {
+    let wanted = index.modules.iter().filter(|module| way.wants(&module.path)).map(|module| module.name.clone());
     select(index, &wanted.collect::<Vec<_>>())
-}
-
-fn is_wanted(path: &str) -> bool {
-    let Some((_, below)) = split(path.trim_start_matches('/')) else { return false };
-    let below = below.strip_prefix("kernel/").unwrap_or(below);
-    let starts = |list: &[&str]| list.iter().any(|start| below.starts_with(start));
-    starts(&WANTED) && !starts(&UNWANTED)
 }

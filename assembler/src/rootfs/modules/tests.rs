@@ -5,6 +5,7 @@ use std::process::Command;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::boot::Way;
 use super::*;
 
 /// A module file with this `.modinfo` and no code.
@@ -70,15 +71,20 @@ fn a_root_is_reached_with_drivers_of_disks_and_what_they_need() {
         ("drivers/nvme/host/nvme-core.ko", &["name=nvme_core", "depends=t10"]),
         ("drivers/nvme/host/nvme-tcp.ko", &["name=nvme_tcp", "depends=nvme-core"]),
         ("drivers/block/drbd/drbd.ko", &["name=drbd"]),
+        ("drivers/net/ethernet/intel/e1000.ko", &["name=e1000", "depends=failover"]),
+        ("drivers/net/wireless/wifi.ko", &["name=wifi"]),
+        ("net/core/failover.ko", &["name=failover"]),
         ("fs/erofs/erofs.ko", &["name=erofs"]),
         ("lib/t10.ko", &["name=t10"]),
     ])
     .unwrap();
-    let kept = boot::boot(&all).unwrap();
-    assert_eq!(
-        kept.modules.iter().map(|module| module.name.as_str()).collect::<Vec<_>>(),
-        ["erofs", "nvme", "nvme_core", "t10"]
-    );
+    for (way, want) in
+        [(Way::Disk, &["erofs", "nvme", "nvme_core", "t10"][..]), (Way::Network, &["e1000", "erofs", "failover"])]
+    {
+        let kept = boot::boot(&all, way).unwrap();
+        assert_eq!(kept.modules.iter().map(|module| module.name.as_str()).collect::<Vec<_>>(), want, "{way:?}");
+    }
+    assert_ne!(Way::Disk.choice(), Way::Network.choice());
 }
 
 #[test]

@@ -140,6 +140,30 @@ fn a_disk_root_holds_what_the_contract_says_where_it_says_it() {
 }
 
 #[test]
+fn a_root_on_the_web_is_that_of_a_disk_and_the_initrd_has_what_fetches_it() {
+    let (_folder, store) = store();
+    let mut plan = plan(&store);
+    let on_disk = build(&plan, &store, &disk(), &|_| ()).unwrap();
+    let options = Options { root: RootKind::Web, ..disk() };
+    let segments = build(&plan, &store, &options, &|_| ()).unwrap();
+    let names: Vec<&str> = segments.parts.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["init", "fetch", "boot modules", "system"]);
+    assert_eq!(in_initrd(&segments, contract::FETCH), b"FETCH");
+    let (root, other) = (segments.root.as_ref().unwrap(), on_disk.root.as_ref().unwrap());
+    assert_eq!((&root.uuid, root.image.size()), (&other.uuid, other.image.size()));
+    let contract: Contract = serde_json::from_slice(&in_initrd(&segments, contract::PATH)).unwrap();
+    assert_eq!(contract.root.as_ref().unwrap().built, u64::from(plan.epoch));
+    assert!(contract.memory >= root.image.size() + (24 << 20));
+    let [rule] = contract.network.as_slice() else { panic!("{:?}", contract.network) };
+    assert!(rule.dhcp && rule.name.as_deref() == Some("e*"));
+    // What the manifest says of networks is not added to.
+    plan.system.network = vec![contract::Interface { id: "lan".to_owned(), ..contract::Interface::default() }];
+    let segments = build(&plan, &store, &options, &|_| ()).unwrap();
+    let contract: Contract = serde_json::from_slice(&in_initrd(&segments, contract::PATH)).unwrap();
+    assert_eq!(contract.network, plan.system.network);
+}
+
+#[test]
 fn the_initrd_has_the_modules_that_lead_to_the_root_and_the_root_all() {
     for (folder, include) in [("lib/modules", None), ("usr/lib/modules", Some(vec!["beep".to_owned()]))] {
         let (_folder, store) = store();
