@@ -170,7 +170,7 @@ services: [{name: web, image: 'hullkit/busybox:latest', binds: ['db:/srv']}]
                 "{on_card}"
             );
         }
-        let tail = format!("tail -c +1048577 \"$0\" >\"$1\" && fsck.fat -n \"$1\"");
+        let tail = "tail -c +1048577 \"$0\" >\"$1\" && fsck.fat -n \"$1\"";
         judge(&[&"sh", &"-c", &tail, &card, &folder.path().join("fat.img")]);
     }
 
