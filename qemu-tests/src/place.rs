@@ -58,7 +58,8 @@ impl Place {
         command.output().with_context(|| format!("could not run `{}`; `cargo build` makes it", self.hullkit.display()))
     }
 
-    /// Build a manifest. In: `formats`, parted by commas; `more`, further words of the command line.
+    /// Build a manifest into a folder, which is made if it is not there. In: `formats`, parted by commas; `more`, further words of
+    /// the command line.
     ///
     /// Out: the first part of the files' names, to which `-kernel` or `.raw` is appended.
     ///
@@ -73,6 +74,7 @@ impl Place {
         into: &Path,
         more: &[&str],
     ) -> anyhow::Result<PathBuf> {
+        fs::create_dir_all(into).with_context(|| format!("could not make the folder `{}`", into.display()))?;
         let more = more.iter().map(OsString::from);
         let output = self.hullkit(into, build_args(manifest, formats, arch, into).into_iter().chain(more))?;
         if !output.status.success() {

@@ -35,7 +35,6 @@ services: [{name: web, image: 'hullkit/busybox:latest', binds: ['db:/srv']}]
     /// Build a manifest. Out: the first part of the files' names.
     fn build(folder: &TempDir, manifest: &str, formats: &str, arch: Arch, more: &[&str]) -> PathBuf {
         let (place, out) = (Place::find().expect("cargo's folders"), folder.path().join("out"));
-        fs::create_dir_all(&out).expect("a writable folder");
         place.build(&at(folder, manifest), formats, arch, &out, more).expect("a build")
     }
 
