@@ -64,8 +64,8 @@ pub struct Host<S> {
     pub units: Vec<Unit>,
     /// Position of the first service's unit; those of the others follow.
     pub services: usize,
-    /// The root is being looked for: a device that comes is no news.
-    pub searching: bool,
+    /// Something on a disk is being looked for: a device that comes is no news.
+    searching: bool,
     /// The block device that the root is on, or in a partition of which it is; an absolute path.
     pub disk: Option<String>,
     /// Modules of the contract that only the root may have.
@@ -210,8 +210,15 @@ impl<S: Sys> Host<S> {
         &mut self,
         timeout: Duration,
         what: &str,
-        mut look: impl FnMut(&mut Self) -> Option<T>,
+        look: impl FnMut(&mut Self) -> Option<T>,
     ) -> Waited<T> {
+        self.searching = true;
+        let waited = self.look(timeout, what, look);
+        self.searching = false;
+        waited
+    }
+
+    fn look<T>(&mut self, timeout: Duration, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> Waited<T> {
         let start = self.sys.uptime();
         let mut silent = true;
         while self.asked.is_none() {

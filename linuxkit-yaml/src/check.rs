@@ -120,7 +120,7 @@ fn volumes(manifest: &Manifest, problems: &mut Problems<'_>) {
         }
     }
     for volume in &manifest.volumes {
-        let Some(persistent) = volume.persistent.as_ref().filter(|persistent| persistent.value) else { continue };
+        let Some(persistent) = volume.kept() else { continue };
         if volume.readonly == Some(true) {
             problems.add(&persistent.at, format!("volume `{}` is read-only, so there is nothing to keep", volume.name));
         }

@@ -32,6 +32,14 @@ pub struct Volume {
     pub platforms: Option<Vec<Spanned<String>>>,
 }
 
+impl Volume {
+    /// Where it is said that what is written is kept, if it is.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Spanned<bool>> {
+        self.persistent.as_ref().filter(|persistent| persistent.value)
+    }
+}
+
 /// What a volume holds of its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

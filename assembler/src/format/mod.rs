@@ -3,6 +3,7 @@
 pub mod bios;
 mod blocks;
 pub mod cpio;
+pub mod crc32c;
 #[cfg(test)]
 mod disks;
 pub mod erofs;

@@ -501,8 +501,10 @@ fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
     let writable =
         containers().any(|container| !container.readonly) || system.volumes.iter().any(|volume| !volume.readonly);
     let persistent = system.volumes.iter().any(|volume| volume.persistent);
-    let file_systems = [writable.then_some("overlay"), persistent.then_some("ext4"), persistent.then_some("loop")];
-    let mut needed: Vec<&str> = file_systems.into_iter().flatten().collect();
+    let mut needed: Vec<&str> = writable.then_some("overlay").into_iter().collect();
+    if persistent {
+        needed.extend(["ext4", "loop"]);
+    }
     for interface in containers().flat_map(|container| &container.runtime.interfaces) {
         let kind = if interface.add.is_empty() && !interface.peer.is_empty() { "veth" } else { &interface.add };
         needed.extend(LINKS.iter().find(|(known, _)| *known == kind).map(|(_, module)| module));

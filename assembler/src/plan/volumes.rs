@@ -62,17 +62,12 @@ fn is_layout(volume: &Entry) -> bool {
     volume.format.as_ref().is_some_and(|format| format.value == VolumeFormat::Oci)
 }
 
-/// Where it is said that a volume keeps what is written.
-fn persistent(volume: &Entry) -> Option<&Spanned<bool>> {
-    volume.persistent.as_ref().filter(|persistent| persistent.value)
-}
-
 /// Tell which volumes cannot be what the manifest says: LinuxKit's init keeps nothing.
 pub(super) fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
     if layout == Layout::Native {
         return Vec::new();
     }
-    let kept = manifest.volumes.iter().filter_map(|volume| Some((volume, persistent(volume)?)));
+    let kept = manifest.volumes.iter().filter_map(|volume| Some((volume, volume.kept()?)));
     kept.map(|(volume, persistent)| {
         let message =
             format!("LinuxKit's init does not know volumes that keep what is written, as `{}` shall", volume.name);
@@ -105,7 +100,7 @@ pub(super) fn plan(
             (None, Some(image)) => Content::Layout(layout(entry, image, names, arch)?),
             (None, None) => Content::Empty,
         };
-        let (readonly, persistent) = (entry.readonly == Some(true), persistent(entry).is_some());
+        let (readonly, persistent) = (entry.readonly == Some(true), entry.kept().is_some());
         volumes.push(Volume { name: entry.name.value.clone(), content, readonly, persistent });
     }
     Ok(volumes)

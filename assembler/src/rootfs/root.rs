@@ -1,4 +1,5 @@
-//! A root beside the initrd, on a disk or a web server: one file system whose files are the file systems of the images, each mounted where it lies.
+//! A root beside the initrd, on a disk or a web server: one file system whose files are the file systems of the images, each
+//! mounted where it lies.
 //!
 //! ```text
 //!  hullkit-root, EROFS         mounted at

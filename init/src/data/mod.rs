@@ -19,6 +19,7 @@ use rustix::mount::MountFlags;
 
 use crate::boot::BootError;
 use crate::contract::{DATA_NAME, Volume};
+use crate::disk::Disk;
 use crate::disk::gpt::grow::grow;
 use crate::disk::gpt::{self, Partition, Table};
 use crate::host::{Host, Waited};
@@ -117,10 +118,10 @@ pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     Ok(mount(host, found)?)
 }
 
-/// A partition, and all there is on its disk.
-#[derive(Debug)]
+/// A partition, its disk, and the table of that.
 struct Found {
     path: String,
+    disk: Box<dyn Disk>,
     table: Table,
     partition: Partition,
 }
@@ -142,7 +143,7 @@ fn search<S: Sys>(host: &mut Host<S>) -> Option<Found> {
         let disk = host.sys.open_disk(&path).ok()?;
         let table = gpt::read(&*disk).ok()??;
         let partition = table.partitions.iter().find(|partition| partition.label == DATA_NAME)?.clone();
-        Some(Found { path, table, partition })
+        Some(Found { path, disk, table, partition })
     });
     let (first, other) = (found.next()?, found.next());
     if let Some(other) = other {
@@ -155,8 +156,8 @@ fn mount<S: Sys>(host: &mut Host<S>, mut found: Found) -> Result<(), DataError> 
     grow_partition(host, &mut found);
     let place = found.place();
     let failed = |cause| DataError::Read { place: place.clone(), cause };
-    let disk = host.sys.open_disk(&found.path).map_err(failed)?;
-    let volume = ext4::read(&*disk, place.offset).map_err(failed)?.ok_or_else(|| DataError::Foreign(place.clone()))?;
+    let volume =
+        ext4::read(&*found.disk, place.offset).map_err(failed)?.ok_or_else(|| DataError::Foreign(place.clone()))?;
     let attach = |cause| DataError::Attach { place: place.clone(), cause };
     // Its last user is the mount, with which it goes.
     let device = host.sys.attach(&place.path, place.offset, place.room, Access::Write).map_err(attach)?;
@@ -179,9 +180,8 @@ fn mount<S: Sys>(host: &mut Host<S>, mut found: Found) -> Result<(), DataError> 
 
 /// Let the partition end where its disk does. One that cannot serves as it is.
 fn grow_partition<S: Sys>(host: &mut Host<S>, found: &mut Found) {
-    let Found { path, table, partition } = found;
-    let growth = host.sys.open_disk(path).and_then(|disk| grow(&*disk, table, partition.number));
-    let written = growth.and_then(|growth| match growth {
+    let Found { path, disk, table, partition } = found;
+    let written = grow(&**disk, table, partition.number).and_then(|growth| match growth {
         Some(growth) => host.sys.write_disk(path, &growth.writes).map(|()| growth.size),
         None => Ok(partition.size),
     });

@@ -216,10 +216,7 @@ pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
 
 /// Wait for the root to be there, mount what is in it and load the modules that it brings.
 fn take<S: Sys>(host: &mut Host<S>, root: &Root, wanted: &Wanted) -> Result<(), RootError> {
-    host.searching = true;
-    let found = search::find(host, root, wanted);
-    host.searching = false;
-    let Some(place) = found? else { return Ok(()) };
+    let Some(place) = search::find(host, root, wanted)? else { return Ok(()) };
     host.disk = place.path.starts_with("/dev/").then(|| place.path.clone());
     mount(host, root, &place)?;
     drivers::load_more(host);

@@ -33,7 +33,7 @@ pub const INCOMPAT_PADDING: u32 = 1;
 pub struct SuperBlock {
     /// 0x00: [`MAGIC`].
     pub magic: U32,
-    /// 0x04: [`crc32c`] of the rest of the first block, from the superblock on, with this field zero.
+    /// 0x04: [`crc32c`](crate::format::crc32c::crc32c) of the rest of the first block, from the superblock on, with this field zero.
     pub checksum: U32,
     /// 0x08: features that a reader may not know.
     pub feature_compat: U32,
@@ -262,14 +262,4 @@ pub fn device(major: u32, minor: u32) -> Option<u32> {
 #[must_use]
 pub fn device_numbers(device: u32) -> (u32, u32) {
     ((device & 0xf_ff00) >> 8, device & 0xff | (device >> 12) & 0xf_ff00)
-}
-
-/// Sum up bytes as the superblock is: CRC-32C, begun with ones, not inverted at the end.
-///
-/// Source: RFC 3720, B.4, for the polynomial.
-#[must_use]
-pub fn crc32c(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| sum >> 1 ^ if sum & 1 == 1 { 0x82f6_3b78 } else { 0 })
-    })
 }

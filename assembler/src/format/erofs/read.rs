@@ -10,9 +10,10 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 use super::ErofsError;
 use super::layout::{
     BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, CompactInode, DataLayout, Dirent, EXTENDED, ExtendedInode, INCOMPAT_PADDING,
-    MAGIC, PREFIXES, SLOT, SUPER_OFFSET, SuperBlock, XATTR_ALIGN, XattrEntry, XattrHeader, crc32c, device_numbers,
-    file_type, xattr_size,
+    MAGIC, PREFIXES, SLOT, SUPER_OFFSET, SuperBlock, XATTR_ALIGN, XattrEntry, XattrHeader, device_numbers, file_type,
+    xattr_size,
 };
+use crate::format::crc32c::crc32c;
 use crate::format::tree::{self, Attributes, Contents, NAME_MAX, PATH_MAX, Xattrs, push};
 
 /// Most names that are listed.

@@ -5,10 +5,11 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use super::dump::dump;
-use super::layout::{BLOCK, COMPAT_CHECKSUM, crc32c, device, device_numbers, xattr_size};
+use super::layout::{BLOCK, COMPAT_CHECKSUM, device, device_numbers, xattr_size};
 use super::read::Reader;
 use super::write::{Image, Options, Writer};
 use crate::digest::Digest;
+use crate::format::crc32c::crc32c;
 use crate::format::sparse::Sparse;
 use crate::format::tree::fixture::{self, ALL, Kept, Stream, TIME, judge, rich, tiny};
 use crate::format::tree::{Content, Tree};

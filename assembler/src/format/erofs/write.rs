@@ -10,9 +10,10 @@ use zerocopy::IntoBytes;
 
 use super::ErofsError;
 use super::encode::{directory, narrow, push_inode, xattrs};
-use super::layout::{BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, COMPAT_MTIME, MAGIC, SLOT, SUPER_OFFSET, SuperBlock, crc32c};
+use super::layout::{BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, COMPAT_MTIME, MAGIC, SLOT, SUPER_OFFSET, SuperBlock};
 pub use super::place::{Image, Options};
 use crate::digest::{Digest, Hashing};
+use crate::format::crc32c::crc32c;
 use crate::format::sparse::{Sparse, SparseError};
 use crate::format::tree::{Content, Contents, shown};
 

@@ -217,7 +217,7 @@ pub struct SuperBlock {
     pub unused2: [[U32; 12]; 9],
     /// 0x3fc: [`crc32c`] of all before it.
     ///
-    /// [`crc32c`]: crate::format::erofs::layout::crc32c
+    /// [`crc32c`]: crate::format::crc32c::crc32c
     pub sum: U32,
 }
 const _: () = assert!(size_of::<SuperBlock>() == 1024);

@@ -15,7 +15,7 @@ use super::layout::{
     RESIZE, RESIZE_INODE, RO_COMPAT, ROOT, ROOT_INODE, SECTOR, SIGNED_HASH, SIZE, SPARE, SPARE_START, SUPER_OFFSET,
     SuperBlock, TAIL_LEN, Tail,
 };
-use crate::format::erofs::layout::crc32c;
+use crate::format::crc32c::crc32c;
 use crate::format::sparse::Sparse;
 
 /// Bytes of an entry of a directory whose name is `.` or `..`.

@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::format::erofs::layout::crc32c;
+use crate::format::crc32c::crc32c;
 
 /// What regions, the log and blocks start at multiples of, in bytes; also the log's and the metadata's length.
 pub const MIB: u64 = 1 << 20;
