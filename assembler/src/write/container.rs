@@ -90,7 +90,7 @@ impl<'b> Disk<'b> {
             }
             _ => Ok(disk.clone()),
         };
-        Output::of(path, &wrapped.map_err(failed)?)
+        Ok(Output::of(path, &wrapped.map_err(failed)?))
     }
 
     /// Make VMware's compressed form, or give the one that was made.

@@ -32,9 +32,9 @@ pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Resu
     };
     let place = |suffix: &str| dir.join(format!("{name}-{suffix}"));
     Ok(vec![
-        Output::of(&place("kernel"), &whole(&files.binary)?)?,
-        Output::of(&place("initrd.img"), &joined(segments)?)?,
-        Output::of(&place("cmdline"), &Sparse::of_bytes(planned.cmdline.as_bytes()))?,
+        Output::of(&place("kernel"), &whole(&files.binary)?),
+        Output::of(&place("initrd.img"), &joined(segments)?),
+        Output::of(&place("cmdline"), &Sparse::of_bytes(planned.cmdline.as_bytes())),
     ])
 }
 

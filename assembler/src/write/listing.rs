@@ -86,8 +86,8 @@ pub fn outputs(
     let mut json = serde_json::to_vec_pretty(&listing).unwrap_or_default();
     json.push(b'\n');
     Ok(vec![
-        Output::of(&dir.join(format!("{name}-SHA256SUMS")), &Sparse::of_bytes(sums.into_bytes()))?,
-        Output::of(&dir.join(format!("{name}-manifest.json")), &Sparse::of_bytes(json))?,
+        Output::of(&dir.join(format!("{name}-SHA256SUMS")), &Sparse::of_bytes(sums.into_bytes())),
+        Output::of(&dir.join(format!("{name}-manifest.json")), &Sparse::of_bytes(json)),
     ])
 }
 

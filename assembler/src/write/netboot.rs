@@ -34,13 +34,13 @@ pub fn outputs(boot: &Boot, dir: &Path, name: &str) -> Result<Vec<Output>, Write
             let path = place("-root.img");
             let digest = Digest::read(image.reader()).map_err(io_error("read", &path))?;
             let words = format!("hullkit.root=${{base}}{name}-root.img hullkit.root_sha256={}", digest.hex());
-            (script(name, BASE, &with_words(&boot.cmdline, &words)), Some(Output::of(&path, image)?))
+            (script(name, BASE, &with_words(&boot.cmdline, &words)), Some(Output::of(&path, image)))
         }
     };
     let mut outputs = vec![
-        Output::of(&place(".ipxe"), &Sparse::of_bytes(script.as_bytes()))?,
-        Output::of(&place("-kernel"), &boot.kernel)?,
-        Output::of(&place("-netboot.img"), &boot.initrd)?,
+        Output::of(&place(".ipxe"), &Sparse::of_bytes(script.as_bytes())),
+        Output::of(&place("-kernel"), &boot.kernel),
+        Output::of(&place("-netboot.img"), &boot.initrd),
     ];
     outputs.extend(root);
     Ok(outputs)

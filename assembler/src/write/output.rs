@@ -50,6 +50,8 @@ pub struct Output {
 enum State {
     /// The final name already leads to these bytes.
     There,
+    /// Nothing is written yet.
+    Planned(Sparse),
     /// The bytes are in a file beside it.
     Beside(File, PathBuf),
     /// The file beside it has been renamed.
@@ -63,36 +65,16 @@ impl Output {
     ///
     /// - [`WriteError::Io`]: the folder cannot be written.
     pub fn create(path: &Path) -> Result<Self, WriteError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
-        let mut name = OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        // Two formats may share a file, such as the kernel: each makes its own, and one is published.
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        name.push(format!(".{}.{}.part", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)));
-        let temporary = folder.join(name);
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(true);
-        let file = options.open(&temporary).map_err(io_error("create", &temporary))?;
+        let (file, temporary) = beside(path)?;
         Ok(Self { path: path.to_owned(), state: State::Beside(file, temporary) })
     }
 
-    /// Make a file of bytes and holes, inside the kernel if the file system can, or see that it is there already.
-    ///
-    /// # Errors
-    ///
-    /// - [`WriteError::Io`].
-    pub fn of(path: &Path, content: &Sparse) -> Result<Self, WriteError> {
+    /// Plan a file of bytes and holes, or see that it is there already. It is written when it is published.
+    #[must_use]
+    pub fn of(path: &Path, content: &Sparse) -> Self {
         let there =
             File::open(path).is_ok_and(|old| is_plain(&old, content.size()) && holds(&old, content).unwrap_or(false));
-        if there {
-            return Ok(Self { path: path.to_owned(), state: State::There });
-        }
-        let output = Self::create(path)?;
-        if let State::Beside(file, _) = &output.state {
-            fill(file, content).map_err(io_error("write", path))?;
-        }
-        Ok(output)
+        Self { path: path.to_owned(), state: if there { State::There } else { State::Planned(content.clone()) } }
     }
 
     /// Give the final path.
@@ -101,39 +83,61 @@ impl Output {
         &self.path
     }
 
-    /// Give the file beside the final name, to write at positions; `None` if it is complete.
+    /// Give the file beside the final name, to write at positions; `None` if it is complete or only planned.
     #[must_use]
     pub fn file(&self) -> Option<&File> {
         if let State::Beside(file, _) = &self.state { Some(file) } else { None }
     }
 
     /// Put the bytes safely on disk, unless the final name already leads to just these; `hashed` asks for their digest.
-    fn settle(&mut self, hashed: bool) -> io::Result<Written> {
+    fn settle(&mut self, hashed: bool) -> Result<Written, WriteError> {
+        if let State::Planned(content) = &self.state {
+            let (file, temporary) = beside(&self.path)?;
+            let content = content.clone();
+            self.state = State::Beside(file, temporary);
+            let write = |file: &File| fill(file, &content).map_err(io_error("write", &self.path));
+            return self.finish(hashed.then(|| content.reader()), write);
+        }
         if let State::Beside(file, temporary) = &mut self.state {
-            let len = file.metadata()?.len();
-            file.rewind()?;
-            let same = File::open(&self.path)
-                .is_ok_and(|mut old| is_plain(&old, len) && is_next(&mut old, file).unwrap_or(false));
+            let same = File::open(&self.path).is_ok_and(|mut old| {
+                let new = Positioned { file, at: 0 };
+                file.metadata().is_ok_and(|now| is_plain(&old, now.len())) && is_next(&mut old, new).unwrap_or(false)
+            });
             if same {
                 // Best effort: an equal file under a hidden name is only untidy.
                 let _ = fs::remove_file(&*temporary);
                 self.state = State::There;
             }
         }
-        let (file, fresh) = match &self.state {
-            State::Beside(file, _) => (file, true),
-            State::There | State::Renamed => (&File::open(&self.path)?, false),
+        let file = match &self.state {
+            State::Beside(file, _) => file.try_clone(),
+            _ => File::open(&self.path),
         };
-        // The disk and the processor work side by side.
+        let file = file.map_err(io_error("read", &self.path))?;
+        self.finish(hashed.then_some(Positioned { file: &file, at: 0 }), |_| Ok(()))
+    }
+
+    /// Do what is left to write, and put it on disk, while the bytes are hashed: the disk and the processor work side by side.
+    fn finish(
+        &self,
+        hashed: Option<impl Read + Send>,
+        write: impl FnOnce(&File) -> Result<(), WriteError>,
+    ) -> Result<Written, WriteError> {
         let digest = thread::scope(|scope| {
-            let digest = hashed.then(|| scope.spawn(|| Digest::read(Positioned { file, at: 0 })));
-            if fresh {
-                file.sync_all()?;
+            let digest = hashed.map(|bytes| scope.spawn(|| Digest::read(bytes)));
+            if let State::Beside(file, _) = &self.state {
+                write(file)?;
+                file.sync_all().map_err(io_error("sync", &self.path))?;
             }
             let broken = |_| io::Error::other("the digest was not made");
-            digest.map(|thread| thread.join().map_err(broken).flatten()).transpose()
+            let digest = digest.map(|thread| thread.join().map_err(broken).flatten());
+            digest.transpose().map_err(io_error("read", &self.path))
         })?;
-        let metadata = file.metadata()?;
+        let metadata = match &self.state {
+            State::Beside(file, _) => file.metadata(),
+            _ => fs::metadata(&self.path),
+        };
+        let metadata = metadata.map_err(io_error("read", &self.path))?;
         let allocated = metadata.blocks().saturating_mul(512);
         Ok(Written { path: self.path.clone(), size: metadata.len(), allocated, digest })
     }
@@ -151,7 +155,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.state {
             State::Beside(file, _) => file.write(bytes),
-            State::There | State::Renamed => Err(io::Error::other("the output is complete")),
+            _ => Err(io::Error::other("the output is complete")),
         }
     }
 
@@ -164,7 +168,7 @@ impl Seek for Output {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
         match &mut self.state {
             State::Beside(file, _) => file.seek(to),
-            State::There | State::Renamed => Err(io::Error::other("the output is complete")),
+            _ => Err(io::Error::other("the output is complete")),
         }
     }
 }
@@ -176,6 +180,22 @@ impl Drop for Output {
             let _ = fs::remove_file(temporary);
         }
     }
+}
+
+/// Make an empty file under a hidden name beside `path`.
+fn beside(path: &Path) -> Result<(File, PathBuf), WriteError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    // Two formats may share a file, such as the kernel: each makes its own, and one is published.
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    name.push(format!(".{}.{}.part", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)));
+    let temporary = folder.join(name);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    let file = options.open(&temporary).map_err(io_error("create", &temporary))?;
+    Ok((file, temporary))
 }
 
 /// Write what is there at its place, and leave holes where nothing is.
@@ -268,7 +288,7 @@ fn is_plain(file: &File, len: u64) -> bool {
 }
 
 /// Tell whether the next bytes of `old` are all of `new`.
-fn is_next(old: &mut File, new: &mut dyn Read) -> io::Result<bool> {
+fn is_next(old: &mut File, mut new: impl Read) -> io::Result<bool> {
     let (mut left, mut right) = (vec![0; COMPARED], vec![0; COMPARED]);
     loop {
         let read = new.read(&mut right)?;
@@ -301,7 +321,7 @@ pub fn publish(outputs: Vec<Output>) -> Result<Vec<Written>, WriteError> {
 ///
 /// # Errors
 ///
-/// - [`WriteError::Io`]: an output could not be synced, and none has appeared; or it could not be renamed, and those
+/// - [`WriteError::Io`]: an output could not be written or synced, and none has appeared; or it could not be renamed, and those
 ///   before it have.
 /// - Those of `more`.
 pub fn publish_listed<T: Send>(
@@ -317,10 +337,9 @@ pub fn publish_listed<T: Send>(
         let written = output.settle(hashed);
         (what, output, written)
     };
-    let mut keep = |(what, output, written): (T, Output, io::Result<Written>)| {
-        let written = written.map_err(io_error("sync", &output.path))?;
+    let mut keep = |(what, output, written): (T, Output, Result<Written, WriteError>)| {
         settled.push(output);
-        Ok::<_, WriteError>((what, written))
+        Ok::<_, WriteError>((what, written?))
     };
     let mut written = Vec::new();
     in_order(jobs, outputs, settle, |one| keep(one).map(|one| written.push(one)))?;

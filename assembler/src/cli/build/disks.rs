@@ -103,7 +103,7 @@ pub(super) fn make(
         let path = dir.join(format!("{name}{}", format.ending().unwrap_or_default()));
         Ok(match format.medium() {
             Medium::Loose => loose(format, dir, &name)?,
-            Medium::Uki => vec![Output::of(&path, &boots.get(&root).ok_or_else(none)?.uki()?.image)?],
+            Medium::Uki => vec![Output::of(&path, &boots.get(&root).ok_or_else(none)?.uki()?.image)],
             Medium::Disk(firmware) => {
                 let disk = firmware.on(arch).and_then(|firmware| disks.get(&(root, firmware)));
                 vec![disk.ok_or_else(none)?.output(format, &path, jobs)?]
@@ -111,12 +111,12 @@ pub(super) fn make(
             Medium::Iso(firmware) => {
                 let boot = boots.get(&root).ok_or_else(none)?;
                 let firmware = firmware.on(arch).ok_or_else(none)?;
-                vec![Output::of(&path, &write::iso::iso(boot, firmware)?)?]
+                vec![Output::of(&path, &write::iso::iso(boot, firmware)?)]
             }
             Medium::Netboot => write::netboot::outputs(boots.get(&root).ok_or_else(none)?, dir, &name)?,
             Medium::Card => {
                 let boot = boots.get(&root).ok_or_else(none)?;
-                vec![Output::of(&path, &write::card::card(boot, firmware, size)?)?]
+                vec![Output::of(&path, &write::card::card(boot, firmware, size)?)]
             }
         })
     };

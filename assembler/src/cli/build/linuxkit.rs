@@ -77,7 +77,7 @@ fn loose(
 ) -> Result<Vec<Output>, WriteError> {
     let filesystem = |kind| filesystem::outputs(host, kind, dir, name);
     match (format, packed) {
-        (Format::KernelInitrd, Some(packed)) => packed.outputs(dir, name),
+        (Format::KernelInitrd, Some(packed)) => Ok(packed.outputs(dir, name)),
         (Format::TarKernelInitrd, Some(packed)) => packed.bundle(dir, name),
         (Format::KernelSquashfs, _) => filesystem(Filesystem::Squashfs),
         (Format::KernelErofs, _) => filesystem(Filesystem::Erofs),

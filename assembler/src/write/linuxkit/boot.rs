@@ -47,7 +47,7 @@ impl Files {
     }
 
     /// Make `NAME-kernel` and `NAME-cmdline`; one that would be empty is left out, as LinuxKit does.
-    pub(super) fn outputs(&self, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
+    pub(super) fn outputs(&self, dir: &Path, name: &str) -> Vec<Output> {
         let files = [("kernel", &self.kernel), ("cmdline", &self.cmdline)].into_iter();
         let join = |(suffix, bytes): (&str, &Vec<u8>)| {
             Output::of(&dir.join(format!("{name}-{suffix}")), &Sparse::of_bytes(bytes.as_slice()))

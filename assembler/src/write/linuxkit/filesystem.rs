@@ -75,10 +75,10 @@ pub fn outputs(host: &Host<'_>, kind: Filesystem, dir: &Path, name: &str) -> Res
             let options = iso9660::write::Options::new(VOLUME.to_owned(), i64::from(time));
             let image = iso9660::write::Image::new(&tree, options).map_err(|cause| failed(cause.into()))?;
             let contents = file.try_clone().and_then(Sparse::of_file).map_err(|cause| failed(cause.into()))?;
-            Output::of(&path, &image.sparse(&contents).map_err(|cause| failed(cause.into()))?)?
+            Output::of(&path, &image.sparse(&contents).map_err(|cause| failed(cause.into()))?)
         }
     };
-    let mut outputs = boot.outputs(dir, name)?;
+    let mut outputs = boot.outputs(dir, name);
     outputs.push(output);
     Ok(outputs)
 }

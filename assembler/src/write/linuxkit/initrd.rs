@@ -61,14 +61,11 @@ impl Packed {
     }
 
     /// Make `NAME-kernel`, `NAME-initrd.img` and `NAME-cmdline`; one that would be empty is left out, as LinuxKit does.
-    ///
-    /// # Errors
-    ///
-    /// - [`WriteError`].
-    pub fn outputs(&self, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
-        let mut outputs = self.files.outputs(dir, name)?;
-        outputs.push(Output::of(&dir.join(format!("{name}-initrd.img")), &self.initrd)?);
-        Ok(outputs)
+    #[must_use]
+    pub fn outputs(&self, dir: &Path, name: &str) -> Vec<Output> {
+        let mut outputs = self.files.outputs(dir, name);
+        outputs.push(Output::of(&dir.join(format!("{name}-initrd.img")), &self.initrd));
+        outputs
     }
 
     /// Make `NAME-initrd.tar`, which holds `kernel`, `initrd.img`, `cmdline` and `ucode.cpio`, those of them that there are.
