@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::control;
+use crate::control::protocol::What;
 use crate::data::{self, DataError};
 use crate::early;
 use crate::failure;
@@ -135,7 +137,9 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("contract", early::contract::read),
         ("memory", early::memory::check),
         ("modules", early::drivers::load),
+        ("control", control::open),
         ("root", root::enter),
+        ("control", control::open),
         ("name", early::name::set),
         ("network", network_child::start),
         ("root", root::web::enter),
@@ -154,10 +158,12 @@ pub fn run<S: Sys>(host: &mut Host<S>) {
         if host.asked.is_some() {
             break;
         }
+        host.enter(name);
         if let Err(error) = stage(host) {
             return failure::stop(host, name, &error);
         }
     }
+    host.leave();
     if let Err(error) = services::supervise(host) {
         return failure::stop(host, "services", &error);
     }
@@ -171,6 +177,10 @@ fn buttons<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
 }
 
 fn ready<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
+    if let Ok(fd) = host.sys.kernel_log() {
+        host.kernel.attach(fd);
+    }
+    host.control.tell(host.sys.uptime(), What::Ready);
     host.say("ready");
     Ok(())
 }

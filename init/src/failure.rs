@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::boot::BootError;
 use crate::cmdline::OnFailure;
 use crate::console::INIT;
+use crate::control::protocol::What;
 use crate::host::{Host, Kind};
 use crate::shutdown;
 use crate::sys::{Power, Sys};
@@ -24,9 +25,12 @@ pub fn stop<S: Sys>(host: &mut Host<S>, stage: &str, error: &BootError) {
     {
         host.console.attach(fd);
     }
-    for line in screen(host, stage, error) {
+    let (lines, report) = screen(host, stage, error);
+    for line in lines {
         host.console.line(INIT, "", line.as_bytes());
     }
+    host.leave();
+    host.control.tell(host.sys.uptime(), What::Failed { report });
     shutdown::flush(host);
     if host.options.on_failure == OnFailure::Shell {
         match host.sys.shell() {
@@ -47,8 +51,8 @@ pub fn stop<S: Sys>(host: &mut Host<S>, stage: &str, error: &BootError) {
     shutdown::run(host, power);
 }
 
-/// The lines of the screen; the last is the JSON.
-fn screen<S: Sys>(host: &Host<S>, stage: &str, error: &BootError) -> Vec<String> {
+/// The lines of the screen, and the JSON that is the last of them.
+fn screen<S: Sys>(host: &Host<S>, stage: &str, error: &BootError) -> (Vec<String>, serde_json::Value) {
     let rule = "-".repeat(72);
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);
@@ -90,7 +94,7 @@ fn screen<S: Sys>(host: &Host<S>, stage: &str, error: &BootError) -> Vec<String>
         "causes": causes, "log": log, "hint": error.hint(),
     });
     lines.push(report.to_string());
-    lines
+    (lines, report)
 }
 
 fn next(on_failure: OnFailure) -> &'static str {

@@ -18,6 +18,9 @@ use crate::cmdline::Options;
 use crate::console::{Console, INIT};
 use crate::container::{Bundle, Section};
 use crate::contract::{Container, Contract};
+use crate::control::protocol::{Stage, What};
+use crate::control::{self, Control};
+use crate::kmsg::Kmsg;
 use crate::logs::{Line, Ring, Stream};
 use crate::network_child;
 use crate::root;
@@ -60,6 +63,14 @@ pub struct Host<S> {
     pub console: Console,
     /// Power buttons.
     pub buttons: Buttons,
+    /// Those who ask and command while the host runs.
+    pub control: Control,
+    /// Lines of init's own.
+    pub journal: Ring,
+    /// The kernel's lines.
+    pub kernel: Kmsg,
+    /// Stages of the boot so far.
+    pub timeline: Vec<Stage>,
     /// Everything that was started; a unit's position is its name for the rest of the program.
     pub units: Vec<Unit>,
     /// Position of the first service's unit; those of the others follow.
@@ -83,6 +94,8 @@ pub struct Host<S> {
 enum Token {
     Console,
     Buttons,
+    Control(control::Fd),
+    Kernel,
     Report(usize),
     Output(usize, Stream),
 }
@@ -96,6 +109,10 @@ impl<S: Sys> Host<S> {
             contract: Rc::default(),
             console: Console::default(),
             buttons: Buttons::default(),
+            control: Control::default(),
+            journal: Ring::default(),
+            kernel: Kmsg::default(),
+            timeline: Vec::new(),
             units: Vec::new(),
             services: 0,
             searching: false,
@@ -113,6 +130,24 @@ impl<S: Sys> Host<S> {
         let prefix = format!("[{:5}.{:03}] hullkit: ", now.as_secs(), now.subsec_millis());
         self.console.line(INIT, &prefix, text.as_bytes());
         self.console.write();
+        self.journal.push(millis(now), Stream::Out, text.as_bytes(), |_| {});
+        self.journal.push(millis(now), Stream::Out, b"\n", |_| {});
+    }
+
+    /// A stage of the boot begins, and the one before it is over.
+    pub fn enter(&mut self, stage: &str) {
+        self.leave();
+        let now = self.sys.uptime();
+        self.timeline.push(Stage { stage: stage.to_owned(), begin: millis(now), end: None });
+        self.control.tell(now, What::Stage { stage: stage.to_owned() });
+    }
+
+    /// The last stage is over.
+    pub fn leave(&mut self) {
+        let now = millis(self.sys.uptime());
+        if let Some(stage) = self.timeline.last_mut().filter(|stage| stage.end.is_none()) {
+            stage.end = Some(now);
+        }
     }
 
     /// The contract's list for a section.
@@ -166,7 +201,11 @@ impl<S: Sys> Host<S> {
         let Some(unit) = self.units.get_mut(position) else { return };
         match started {
             Ok(Started { pid, report, output }) => unit.attach(phase(pid, since), report, output),
-            Err(cause) => unit.phase = Phase::Ended(Ending::NotStarted(format!("no process for it: {cause}"))),
+            Err(cause) => {
+                let ending = Ending::NotStarted(format!("no process for it: {cause}"));
+                unit.ended = Some(ending.clone());
+                unit.phase = Phase::Ended(ending);
+            }
         }
     }
 
@@ -179,6 +218,7 @@ impl<S: Sys> Host<S> {
 
     /// Wait for the next event, at most until `deadline` (an uptime), and take in everything that is there.
     pub fn turn(&mut self, deadline: Option<Duration>) {
+        control::pump(self);
         let timeout = deadline.map(|at| at.saturating_sub(self.sys.uptime()));
         for token in self.wait(timeout) {
             match token {
@@ -190,6 +230,8 @@ impl<S: Sys> Host<S> {
                         self.ask(Power::Off, "power button");
                     }
                 }
+                Token::Control(fd) => control::ready(self, fd),
+                Token::Kernel => self.kernel.read(),
                 Token::Report(position) => self.read_report(position),
                 Token::Output(position, stream) => {
                     self.read_output(position, stream);
@@ -271,6 +313,14 @@ impl<S: Sys> Host<S> {
             fds.push((fd, Want::Read));
             tokens.push(Token::Buttons);
         }
+        for (fd, want, what) in self.control.fds() {
+            fds.push((fd, want));
+            tokens.push(Token::Control(what));
+        }
+        if let Some(fd) = self.kernel.fd() {
+            fds.push((fd, Want::Read));
+            tokens.push(Token::Kernel);
+        }
         for (position, unit) in self.units.iter().enumerate() {
             if let Some(fd) = &unit.report {
                 fds.push((fd.as_fd(), Want::Read));
@@ -299,6 +349,7 @@ impl<S: Sys> Host<S> {
             libc::SIGPWR => self.ask(Power::Off, "SIGPWR"),
             libc::SIGTERM => self.ask(Power::Reboot, "SIGTERM"),
             libc::SIGINT => self.ask(Power::Reboot, "Ctrl-Alt-Del"),
+            libc::SIGIO => self.control.wake(),
             _ => {}
         }
     }
@@ -311,6 +362,9 @@ impl<S: Sys> Host<S> {
     fn ended(&mut self, pid: u32, exit: Exit) {
         for position in 0..self.units.len() {
             self.read_report(position);
+        }
+        if self.control.ended(pid, exit) {
+            return;
         }
         let Some(position) = self.units.iter().position(|unit| unit.is(pid)) else { return };
         let unit = &mut self.units[position];
@@ -347,6 +401,7 @@ impl<S: Sys> Host<S> {
         };
         unit.output = [None, None];
         unit.report = None;
+        unit.ended = Some(ending.clone());
         unit.phase = Phase::Ended(ending);
         if let Kind::Container(section @ (Section::Onboot | Section::Onshutdown), _) = unit.kind
             && let Ok(bundle) = Bundle::new(section, &unit.name)
@@ -373,7 +428,8 @@ impl<S: Sys> Host<S> {
         }
     }
 
-    fn cgroup(&self, position: usize) -> Option<String> {
+    /// A container's cgroup: its path below `/sys/fs/cgroup`, with a leading `/`.
+    pub fn cgroup(&self, position: usize) -> Option<String> {
         let unit = self.units.get(position)?;
         let Kind::Container(section, index) = unit.kind else { return None };
         let container = Self::list(&self.contract, section).get(index)?;

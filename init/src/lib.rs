@@ -5,6 +5,9 @@
 //! behind the feature `pid1`; it is a library only so that tests reach it.
 
 pub mod contract;
+pub mod control;
+#[cfg(feature = "ctl")]
+pub mod hullctl;
 pub mod modalias;
 
 #[cfg(feature = "pid1")]
@@ -27,6 +30,8 @@ pub mod early;
 pub mod failure;
 #[cfg(feature = "pid1")]
 pub mod host;
+#[cfg(feature = "pid1")]
+pub mod kmsg;
 #[cfg(feature = "pid1")]
 pub mod logs;
 #[cfg(feature = "pid1")]

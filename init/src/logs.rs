@@ -37,6 +37,7 @@ pub struct Ring {
     lines: VecDeque<Line>,
     bytes: usize,
     partial: [Vec<u8>; 2],
+    forgotten: u64,
 }
 
 impl Ring {
@@ -77,6 +78,24 @@ impl Ring {
         self.lines.iter()
     }
 
+    /// The number of the oldest line kept: how many were forgotten before it.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// The number that the next line will have.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.forgotten + self.lines.len() as u64
+    }
+
+    /// A line by its number: the first that was ever kept is 0.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&Line> {
+        self.lines.get(usize::try_from(number.checked_sub(self.forgotten)?).ok()?)
+    }
+
     fn keep(&mut self, at: u64, stream: Stream, mut text: Vec<u8>, each: &mut impl FnMut(&Line)) {
         if text.last() == Some(&b'\r') {
             text.pop();
@@ -88,6 +107,7 @@ impl Ring {
         while self.bytes > RING {
             let Some(oldest) = self.lines.pop_front() else { break };
             self.bytes -= oldest.text.len() + LINE_COST;
+            self.forgotten += 1;
         }
     }
 }
@@ -138,6 +158,9 @@ mod tests {
         assert!(ring.bytes <= RING);
         assert_eq!(ring.lines().next_back().map(|line| line.at), Some(99_999));
         assert!(ring.lines().len() > 5_000);
+        assert_eq!(ring.get(ring.first()), ring.lines().next());
+        assert_eq!((ring.next(), ring.get(0)), (100_000, None));
+        assert_eq!(ring.get(99_999).map(|line| line.at), Some(99_999));
     }
 
     #[test]

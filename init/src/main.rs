@@ -1,19 +1,26 @@
 //! One static program, several roles: PID 1, and what PID 1 starts again as a child.
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use hullkit_init::boot;
 use hullkit_init::contract::PATH;
 use hullkit_init::host::Host;
 use hullkit_init::sys::{self, Linux, Power, Sys};
-use hullkit_init::{early, network};
+use hullkit_init::{early, hullctl, network};
 
 fn main() -> ExitCode {
     if rustix::process::getpid().is_init() {
         be_pid1()
     }
-    if std::env::args().nth(1).as_deref() == Some("network") {
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    if Path::new(&name).file_name() == Some(OsStr::new("hullctl")) {
+        return ExitCode::from(hullctl::main(words));
+    }
+    if words.next().as_deref() == Some(OsStr::new("network")) {
         return match set_up_network() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -24,6 +24,8 @@ use rustix::system::RebootCommand;
 use crate::button::Buttons;
 use crate::container::{self, Section};
 use crate::contract::Container;
+use crate::control::protocol::Exec;
+use crate::control::socket;
 use crate::disk::Disk;
 use crate::early::modules::{Loader, ModulesError, Report};
 
@@ -91,6 +93,17 @@ pub struct Started {
     pub output: [OwnedFd; 2],
 }
 
+/// What PID 1 holds of a program that it runs in a container for somebody.
+#[derive(Debug)]
+pub struct Executed {
+    /// Process id of the helper that waits for it, and leads its session.
+    pub pid: u32,
+    /// Write end of its input. Non-blocking.
+    pub input: Option<OwnedFd>,
+    /// Read ends of its output; a terminal has one. Non-blocking.
+    pub output: [Option<OwnedFd>; 2],
+}
+
 /// What the machine does when PID 1 is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
@@ -109,6 +122,8 @@ pub enum Want {
     Read,
     /// Room to write.
     Write,
+    /// Only that the other side is gone.
+    End,
 }
 
 /// The kernel, as PID 1 uses it.
@@ -118,6 +133,20 @@ pub enum Want {
 pub trait Sys {
     /// Time since the kernel started.
     fn uptime(&self) -> Duration;
+    /// Time since 1970.
+    fn clock(&self) -> Duration;
+    /// Listen on a Unix socket that root alone may connect to, in place of what is there.
+    fn listen(&mut self, path: &str) -> io::Result<OwnedFd>;
+    /// Take a connection that waits, if there is one.
+    fn accept(&mut self, listener: &OwnedFd) -> Option<OwnedFd>;
+    /// Tell whether the other side of a connection is gone.
+    fn is_over(&mut self, fd: BorrowedFd<'_>) -> bool;
+    /// Open the virtio port of the control protocol, if the machine has it; SIGIO comes when its other end changes.
+    fn control_port(&mut self) -> Option<OwnedFd>;
+    /// Open the kernel's log from its oldest record on, for reading that never blocks.
+    fn kernel_log(&mut self) -> io::Result<OwnedFd>;
+    /// Run a program in a container whose first process this is.
+    fn exec(&mut self, container: &Container, pid: u32, exec: &Exec) -> io::Result<Executed>;
     /// Create a directory; one that is there already is success.
     fn mkdir(&mut self, path: &str, mode: u32) -> io::Result<()>;
     /// Create a symbolic link; anything there already is success.
@@ -210,6 +239,46 @@ pub struct Linux {
 impl Sys for Linux {
     fn uptime(&self) -> Duration {
         uptime()
+    }
+
+    fn clock(&self) -> Duration {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn listen(&mut self, path: &str) -> io::Result<OwnedFd> {
+        socket::listen(path)
+    }
+
+    fn accept(&mut self, listener: &OwnedFd) -> Option<OwnedFd> {
+        socket::accept(listener)
+    }
+
+    fn is_over(&mut self, fd: BorrowedFd<'_>) -> bool {
+        socket::is_over(fd)
+    }
+
+    fn control_port(&mut self) -> Option<OwnedFd> {
+        let port = socket::port()?;
+        signal_on_change(&port).ok()?;
+        Some(port)
+    }
+
+    fn kernel_log(&mut self) -> io::Result<OwnedFd> {
+        Ok(rustix::fs::open("/dev/kmsg", OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    fn exec(&mut self, container: &Container, pid: u32, exec: &Exec) -> io::Result<Executed> {
+        let target = process(pid)?;
+        let ends = Ends::new(container, exec)?;
+        match fork()? {
+            Some(pid) => Ok(Executed { pid, input: ends.input, output: ends.output }),
+            None => {
+                let ready = rustix::process::setsid().map_err(io::Error::from).and_then(|_| ends.take());
+                close_others(&target);
+                release_signals();
+                leave(container::exec(container, pid, &target, &exec.command, ready.err()))
+            }
+        }
     }
 
     fn mkdir(&mut self, path: &str, mode: u32) -> io::Result<()> {
@@ -388,7 +457,11 @@ impl Sys for Linux {
     fn poll(&mut self, fds: &[(BorrowedFd<'_>, Want)], timeout: Option<Duration>) -> Vec<bool> {
         let mut set: Vec<PollFd<'_>> = Vec::with_capacity(fds.len() + 1);
         for (fd, want) in fds {
-            let flags = if *want == Want::Read { PollFlags::IN } else { PollFlags::OUT };
+            let flags = match want {
+                Want::Read => PollFlags::IN,
+                Want::Write => PollFlags::OUT,
+                Want::End => PollFlags::empty(),
+            };
             set.push(PollFd::from_borrowed_fd(*fd, flags));
         }
         if let Some(signals) = &self.signals {
@@ -457,9 +530,7 @@ impl Sys for Linux {
     fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started> {
         let (output, end) = output_pipe(container)?;
         let (null, report, spare) = (null()?, null()?, null()?);
-        // Not reaped yet, so this is the container's process, and stays it.
-        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-        let target = rustix::process::pidfd_open(raw, PidfdFlags::empty())?;
+        let target = process(pid)?;
         match fork()? {
             Some(helper) => Ok(Started { pid: helper, report, output: [output, spare] }),
             None => {
@@ -716,7 +787,8 @@ fn resize(target: &str, blocks: u64) -> io::Result<()> {
 }
 
 /// Signals that PID 1 acts on; all others keep their default, which for PID 1 is to be ignored.
-const HANDLED: [i32; 6] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGPWR];
+const HANDLED: [i32; 7] =
+    [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGPWR, libc::SIGIO];
 
 /// Name of a signal, as `kill -l` knows it.
 #[must_use]
@@ -867,6 +939,62 @@ pub fn read_some(fd: &OwnedFd) -> io::Result<Vec<u8>> {
     let length = rustix::io::retry_on_intr(|| rustix::io::read(fd, &mut bytes[..]))?;
     bytes.truncate(length);
     Ok(bytes)
+}
+
+/// Hold a child of this process that was not reaped yet, and so stays what it is.
+fn process(pid: u32) -> io::Result<OwnedFd> {
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::pidfd_open(raw, PidfdFlags::empty())?)
+}
+
+/// Have SIGIO sent to this process when something changes at the other end of a descriptor.
+fn signal_on_change(fd: &OwnedFd) -> io::Result<()> {
+    let (fd, own) = (fd.as_raw_fd(), rustix::process::getpid().as_raw_pid());
+    // SAFETY: the descriptor is open, and no memory is passed.
+    let owned = unsafe { libc::fcntl(fd, libc::F_SETOWN, own) };
+    // SAFETY: as above.
+    let set = unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC) };
+    if owned < 0 || set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Input and output of a program in a container: PID 1's ends, and the program's.
+struct Ends {
+    input: Option<OwnedFd>,
+    output: [Option<OwnedFd>; 2],
+    program: [OwnedFd; 3],
+    terminal: bool,
+}
+
+impl Ends {
+    fn new(container: &Container, exec: &Exec) -> io::Result<Self> {
+        if let Some(size) = exec.terminal {
+            let (ours, theirs) = socket::terminal(size)?;
+            let program = [theirs.try_clone()?, theirs.try_clone()?, theirs];
+            return Ok(Self { input: Some(ours.try_clone()?), output: [Some(ours), None], program, terminal: true });
+        }
+        let (stdout, stdout_end) = output_pipe(container)?;
+        let (stderr, stderr_end) = output_pipe(container)?;
+        let (stdin, stdin_end) = if exec.input {
+            let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            rustix::io::ioctl_fionbio(&write, true)?;
+            (read, Some(write))
+        } else {
+            (null()?, None)
+        };
+        let program = [stdin, stdout_end, stderr_end];
+        Ok(Self { input: stdin_end, output: [Some(stdout), Some(stderr)], program, terminal: false })
+    }
+
+    /// Make the program's ends this process's own.
+    fn take(&self) -> io::Result<()> {
+        let [stdin, stdout, stderr] = &self.program;
+        if self.terminal {
+            rustix::process::ioctl_tiocsctty(stdin)?;
+        }
+        rustix::stdio::dup2_stdin(stdin)?;
+        rustix::stdio::dup2_stdout(stdout)?;
+        Ok(rustix::stdio::dup2_stderr(stderr)?)
+    }
 }
 
 /// Open what gives nothing and keeps nothing.

@@ -13,10 +13,11 @@ use hullkit_init::boot;
 use hullkit_init::button::Buttons;
 use hullkit_init::container::Section;
 use hullkit_init::contract::{Container, Contract};
+use hullkit_init::control::protocol::Exec;
 use hullkit_init::disk::Disk;
 use hullkit_init::early::modules::{ModulesError, Report};
 use hullkit_init::host::Host;
-use hullkit_init::sys::{self, Access, Attached, Exit, MountCall, Power, Started, Sys, Want};
+use hullkit_init::sys::{self, Access, Attached, Executed, Exit, MountCall, Power, Started, Sys, Want};
 
 /// A kernel that writes down what it is asked, and says yes.
 #[derive(Debug, Default)]
@@ -87,6 +88,35 @@ fn said(text: &str) -> OwnedFd {
 impl Sys for Recorder {
     fn uptime(&self) -> Duration {
         self.clock.get()
+    }
+
+    fn clock(&self) -> Duration {
+        self.clock.get()
+    }
+
+    fn listen(&mut self, path: &str) -> io::Result<OwnedFd> {
+        self.note(format!("listen {path}"));
+        sys::pipe().map(|(read, _)| read)
+    }
+
+    fn accept(&mut self, _listener: &OwnedFd) -> Option<OwnedFd> {
+        None
+    }
+
+    fn is_over(&mut self, _fd: BorrowedFd<'_>) -> bool {
+        false
+    }
+
+    fn control_port(&mut self) -> Option<OwnedFd> {
+        None
+    }
+
+    fn kernel_log(&mut self) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn exec(&mut self, _container: &Container, _pid: u32, _exec: &Exec) -> io::Result<Executed> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn mkdir(&mut self, path: &str, mode: u32) -> io::Result<()> {

@@ -10,13 +10,14 @@ use anyhow::{Context, anyhow, bail, ensure};
 use crate::build::Build;
 use crate::case::{Action, Case, Ends};
 use crate::cell::{self, Cell, KERNEL, NETBOOT};
+use crate::ctl;
 use crate::place::Place;
 use crate::probe;
 use crate::web::Web;
 use hullkit::platform::Arch;
 use hullkit::vm::{
-    Accelerator, Boot, Bus, DiskLayout, Drive, Firmware, Image, Launcher, Machine, Outcome, Protocol, Publish, Tools,
-    Vm, Writes, find_qemu, find_uefi, with_console,
+    Accelerator, Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Launcher, Machine, Outcome, Protocol,
+    Publish, Tools, Vm, Writes, find_qemu, find_uefi, with_console,
 };
 
 /// Lines of the console shown when a case fails.
@@ -34,21 +35,25 @@ pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::
     // It has to be there as long as the machine is.
     let web = (cell.format == NETBOOT).then(|| Web::serve(name, case.web)).transpose()?;
     let mut machine = machine(case, cell, name, web.as_ref())?;
+    // It has to be there as long as the machine is, too.
+    let control =
+        (!case.ctl.is_empty()).then(|| ControlSocket::claim_any(&format!("{cell}-{}", case.name()))).transpose()?;
+    machine.control = control.as_ref().map(|control| control.path().to_owned());
     let work = place.folder(&format!("{}-{cell}", case.name()));
     fs::create_dir_all(&work).with_context(|| format!("could not make the folder `{}`", work.display()))?;
     if case.again.is_empty() {
-        return once(case, &machine, &work.join("console.log"));
+        return once(case, &machine, place, &work.join("console.log"));
     }
     for drive in &mut machine.drives {
         keep(drive, &work)?;
     }
-    once(case, &machine, &work.join("console.log"))?;
+    once(case, &machine, place, &work.join("console.log"))?;
     for (number, again) in (2..).zip(&case.again) {
         if let Some(mib) = again.mib {
             machine.drives.iter().try_for_each(|drive| lengthen(drive, mib << 20))?;
         }
         let log = work.join(format!("console-{number}.log"));
-        once(&case.again(again), &machine, &log).with_context(|| format!("boot {number}"))?;
+        once(&case.again(again), &machine, place, &log).with_context(|| format!("boot {number}"))?;
     }
     Ok(())
 }
@@ -69,9 +74,10 @@ fn lengthen(drive: &Drive, size: u64) -> anyhow::Result<()> {
 }
 
 /// Boot once, the console kept in `log`.
-fn once(case: &Case, machine: &Machine, log: &Path) -> anyhow::Result<()> {
+fn once(case: &Case, machine: &Machine, place: &Place, log: &Path) -> anyhow::Result<()> {
     let vm = start(machine, log)?;
-    let watched = watch(case, &vm).and_then(|()| silence(case, log));
+    let name = machine.control.as_deref().and_then(Path::file_stem).unwrap_or_default().to_string_lossy();
+    let watched = watch(case, &vm, &name, place).and_then(|()| silence(case, log));
     watched.map_err(|error| {
         let tail: String = vm.console().tail(SHOWN).iter().map(|line| format!("\n    {}", line.text)).collect();
         anyhow!("{error:#}\n  the console's last lines, all of it in `{}`:{tail}", log.display())
@@ -157,7 +163,7 @@ pub fn start(machine: &Machine, log: &Path) -> anyhow::Result<Vm> {
     Ok(Vm::start(machine, &tools, vec![Box::new(log)])?)
 }
 
-fn watch(case: &Case, vm: &Vm) -> anyhow::Result<()> {
+fn watch(case: &Case, vm: &Vm, name: &str, place: &Place) -> anyhow::Result<()> {
     let deadline = Instant::now() + case.timeout();
     let mut seen = 0;
     lines(vm, &case.expect, &mut seen, deadline)?;
@@ -173,6 +179,7 @@ fn watch(case: &Case, vm: &Vm) -> anyhow::Result<()> {
         let ask = || probe::tcp(port, tcp.send.as_bytes(), &tcp.contains);
         probe::until(deadline, ask).context("the service did not answer")?;
     }
+    ctl::ask(&case.ctl, name, place, deadline)?;
     match case.action {
         Some(Action::PowerButton) => vm.press_power_button()?,
         Some(Action::PlugDisk) => vm.plug("virtio-blk-pci,bus=port0,drive=disk0")?,

@@ -53,6 +53,9 @@ pub struct Case {
     pub http: Option<Http>,
     /// Bytes that a service of the guest must answer with, after the lines.
     pub tcp: Option<Tcp>,
+    /// What the host is asked and told by `hullkit ctl` after that, one after another.
+    #[serde(default)]
+    pub ctl: Vec<Ctl>,
     /// What is done to the machine after that.
     pub action: Option<Action>,
     /// Texts that console lines must contain after the action, in this order.
@@ -87,6 +90,29 @@ pub struct Again {
     /// As [`Case::ends`].
     #[serde(default)]
     pub ends: Ends,
+}
+
+/// A question by `hullkit ctl`; it is put again until the answer is right.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ctl {
+    /// Its words.
+    pub args: Vec<String>,
+    /// Its standard input.
+    #[serde(default)]
+    pub input: String,
+    /// Texts that its output must contain; spaces count as one.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// Texts that its output may not contain.
+    #[serde(default)]
+    pub never: Vec<String>,
+    /// Its exit code.
+    #[serde(default)]
+    pub exit: i32,
+    /// It does not end by itself, and is ended once it has said what it must.
+    #[serde(default)]
+    pub goes_on: bool,
 }
 
 /// An HTTP request and what its answer must contain.
@@ -254,7 +280,7 @@ impl Case {
     pub fn again(&self, again: &Again) -> Self {
         let Again { expect, action, ends, .. } = again.clone();
         let (shows, then, again) = Default::default();
-        Self { expect, shows, http: None, tcp: None, action, then, ends, again, ..self.clone() }
+        Self { expect, shows, http: None, tcp: None, ctl: Vec::new(), action, then, ends, again, ..self.clone() }
     }
 
     /// Tell how long the boot may take.

@@ -12,6 +12,7 @@ pub mod case;
 pub mod cell;
 pub mod checker;
 pub mod command;
+pub mod ctl;
 pub mod place;
 pub mod probe;
 pub mod web;

@@ -5,6 +5,7 @@ pub mod build;
 pub mod cache;
 pub mod completion;
 pub mod config;
+pub mod ctl;
 pub mod lint;
 pub mod notices;
 pub mod pkg;
@@ -58,6 +59,8 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     /// Tell what is wrong, or probably not meant, in a manifest.
     Lint(lint::LintArgs),
+    /// Ask a running machine what its containers do, and tell it what to do.
+    Ctl(ctl::CtlArgs),
     /// Print manifests merged into one, with every default written out.
     Config(config::ConfigArgs),
     /// Print the JSON Schema of manifests, for editors.
@@ -175,6 +178,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Build(args) => build::run(&args, global)?,
         Verb::Run(args) => return run::run(&args, global),
         Verb::Plan(args) => plan::run(&args, global)?,
+        Verb::Ctl(args) => return Ok(ctl::run(&args)),
         Verb::Lint(args) => return lint::run(&args, global),
         Verb::Config(args) => config::run(&args, global)?,
         Verb::Schema(args) => schema::run(&args)?,

@@ -10,6 +10,23 @@ use crate::platform::Arch;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VmError {
+    /// A machine cannot have this name.
+    #[error("`{name}`: {what}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// There is no place for the sockets of machines.
+    #[error("could not use `{path}` for the sockets of machines")]
+    Sockets {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
     /// An amount of memory that means nothing.
     #[error("`{text}` is not an amount of memory; write MiB as `256` or `256M`, GiB as `1G`")]
     Memory {

@@ -26,6 +26,8 @@ pub struct Machine {
     pub drives: Vec<Drive>,
     /// Its network card, with the ports of 127.0.0.1 that lead to it; none: it has no card.
     pub network: Option<Vec<Publish>>,
+    /// Socket that QEMU makes, whose other end is the virtio port of the host's init; none: it has no port.
+    pub control: Option<PathBuf>,
     /// Arguments appended to QEMU's, unchecked.
     pub extra: Vec<OsString>,
 }
@@ -42,6 +44,7 @@ impl Machine {
             boot,
             drives: Vec::new(),
             network: None,
+            control: None,
             extra: Vec::new(),
         }
     }

@@ -14,10 +14,26 @@ use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use rustix::process::{Gid, Pid, Uid, WaitOptions, waitpid};
 use rustix::thread::ThreadNameSpaceType;
 
+use crate::contract::Container;
 use crate::sys;
 
 /// Exit code of a program that could not be run (POSIX, `sh`).
 const NOT_RUN: i32 = 127;
+
+/// Run a program for somebody: the whole life of a helper process.
+///
+/// In: `pid` and `target`, the container's first process; `broken`, what already failed while the helper was set up. Out: an exit
+/// code for PID 1.
+pub fn exec(container: &Container, pid: u32, target: &OwnedFd, words: &[String], broken: Option<io::Error>) -> i32 {
+    let result = match broken {
+        None => run(&container.spec, target, pid, words),
+        Some(cause) => Err(cause),
+    };
+    result.unwrap_or_else(|cause| {
+        let _ = writeln!(io::stderr(), "could not reach into the container: {cause}");
+        NOT_RUN
+    })
+}
 
 /// Run a program to its end.
 ///

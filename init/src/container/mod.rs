@@ -31,6 +31,7 @@ use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{Bundle, cgroup};
+pub use exec::exec;
 pub use probe::probe;
 
 use crate::contract::Container;
@@ -47,6 +48,9 @@ pub enum Section {
 }
 
 impl Section {
+    /// Every section, in the order in which they run.
+    pub const ALL: [Self; 3] = [Self::Onboot, Self::Services, Self::Onshutdown];
+
     /// The section's name in the manifest and in paths.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::container::{Report, Section};
+use crate::control::{Hand, Told};
 use crate::logs::Ring;
 use crate::services::backoff::{Backoff, Ending};
 use crate::services::life::Life;
@@ -83,6 +84,14 @@ pub struct Unit {
     pub life: Life,
     /// Whether it was asked to end.
     pub stopping: Stopping,
+    /// What is to become of it once it has ended, if it was asked to by hand.
+    pub hand: Option<Hand>,
+    /// How often it was started.
+    pub starts: u64,
+    /// How it ended last.
+    pub ended: Option<Ending>,
+    /// What was told of it last.
+    pub told: Told,
     pub(super) report: Option<OwnedFd>,
     pub(super) output: [Option<OwnedFd>; 2],
     report_text: Vec<u8>,
@@ -99,6 +108,10 @@ impl Unit {
             backoff: Backoff::default(),
             life: Life::default(),
             stopping: Stopping::No,
+            hand: None,
+            starts: 0,
+            ended: None,
+            told: Told::default(),
             report: None,
             output: [None, None],
             report_text: Vec::new(),
@@ -108,6 +121,7 @@ impl Unit {
     pub(super) fn attach(&mut self, phase: Phase, report: OwnedFd, output: [OwnedFd; 2]) {
         self.phase = phase;
         self.stopping = Stopping::No;
+        self.starts += 1;
         self.report = Some(report);
         self.output = output.map(Some);
         self.report_text.clear();

@@ -9,12 +9,13 @@ mod watch;
 use std::rc::Rc;
 use std::time::Duration;
 
-use backoff::{Ending, HELD, Next};
+use backoff::{Backoff, Ending, HELD, Next};
 use order::Gate;
 
 use crate::boot::BootError;
 use crate::container::Section;
 use crate::contract::{Condition, Container, Contract, Dependency, Restart};
+use crate::control::Hand;
 use crate::host::{Host, Kind, Phase};
 use crate::stop::{self, Stopping};
 use crate::sys::Sys;
@@ -153,6 +154,22 @@ fn decide<S: Sys>(
     watch::end(host, position);
     let now = host.sys.uptime();
     let unit = &mut host.units[position];
+    match unit.hand.take() {
+        Some(Hand::Stop) => {
+            unit.phase = Phase::Left;
+            let text = format!("`{}` {ending}; stopped by hand", unit.name);
+            host.say(&text);
+            return Ok(());
+        }
+        Some(Hand::Again) => {
+            unit.backoff = Backoff::default();
+            unit.phase = Phase::Waiting(now);
+            let text = format!("`{}` {ending}; starting it again, as asked", unit.name);
+            host.say(&text);
+            return Ok(());
+        }
+        None => {}
+    }
     unit.life.started |= matches!(ending, Ending::Ended(_));
     unit.life.proven |= unit.ran >= HELD;
     let policy = match unit.kind {

@@ -10,7 +10,9 @@ use crate::cli::Global;
 use crate::cli::build::{self, BuildArgs, Input, LinuxkitArgs};
 use crate::digest::Digest;
 use crate::platform::Arch;
-use crate::vm::{Boot, Bus, DiskLayout, Drive, Firmware, Image, Machine, Writes, find_uefi, with_console};
+use crate::vm::{
+    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Machine, Writes, find_uefi, with_console,
+};
 use crate::write::format::Format;
 
 /// Describe the machine that boots what the user names, which is built if it is a manifest.
@@ -18,7 +20,7 @@ use crate::write::format::Format;
 /// # Errors
 ///
 /// There is no such thing, it cannot be built, or its firmware is not installed.
-pub(super) fn machine(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<Machine> {
+pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, global: &Global) -> anyhow::Result<Machine> {
     let hardware = &args.hardware;
     let (boot, image, firmware) = match image(&args.what)? {
         Some(Image::Program) if hardware.bios => {
@@ -43,6 +45,7 @@ pub(super) fn machine(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Re
         boot,
         drives: image.map(Ok).into_iter().chain(more).collect::<anyhow::Result<_>>()?,
         network: Some(args.publish.clone()),
+        control: Some(control.path().to_owned()),
         extra: args.extra.clone(),
     })
 }

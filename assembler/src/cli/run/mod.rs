@@ -15,8 +15,8 @@ use super::Global;
 use super::build::Naming;
 use crate::platform::Arch;
 use crate::vm::{
-    Accel, Bus, Cause, HostFacts, Launcher, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach, find_qemu,
-    on_signal,
+    Accel, Bus, Cause, ControlSocket, HostFacts, Launcher, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach,
+    find_qemu, on_signal,
 };
 use anyhow::{Context, bail};
 
@@ -84,6 +84,9 @@ pub struct RunArgs {
     /// End the machine after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
+    /// What the machine is called by `hullkit ctl` [default: as the file].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// What images' names mean, if a manifest is built.
     #[command(flatten)]
     naming: Naming,
@@ -129,12 +132,17 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(note) = &choice.note {
         say(note);
     }
-    let machine = machine::machine(args, arch, global)?;
+    let control = match &args.name {
+        Some(name) => ControlSocket::claim(name)?,
+        None => ControlSocket::claim_any(&args.what.file_stem().unwrap_or_default().to_string_lossy())?,
+    };
+    let machine = machine::machine(args, arch, &control, global)?;
     let tools = Tools { qemu, launcher: Launcher::this_program(), accelerator: choice.accelerator };
 
     let signals = signals()?;
     let started = Instant::now();
     let vm = Vm::start(&machine, &tools, sinks(args)?)?;
+    say(&format!("`hullkit ctl --vm {} ps` shows its containers", control.name()));
     for port in vm.ports() {
         say(&format!("127.0.0.1:{} leads to the guest's port {}/{}", port.host, port.guest, port.protocol));
     }

@@ -14,11 +14,13 @@ pub(crate) enum Way {
     Network,
 }
 
-/// What every root needs: what leads to devices, the file systems of a root, and the random numbers of virtual machines. What the
+/// What every root needs: what leads to devices, the file systems of a root, the random numbers of virtual machines, and the port by
+/// which the outside asks how the boot goes. What the
 /// paths of modules below `kernel/` start with, as in all these lists.
-const BOTH: [&str; 14] = [
+const BOTH: [&str; 15] = [
     "drivers/block/loop.",
     "drivers/char/hw_random/virtio-rng.",
+    "drivers/char/virtio_console.",
     "drivers/hv/hv_vmbus.",
     "drivers/pci/controller/",
     "drivers/phy/",

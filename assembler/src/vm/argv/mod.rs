@@ -54,6 +54,7 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     argv.option("-object", "rng-builtin,id=rng0");
     argv.option("-device", "virtio-rng-pci,rng=rng0");
     network(&mut argv, machine);
+    control(&mut argv, machine);
     if machine.arch == Arch::Arm64 {
         // The power button of `virt` is a GPIO key unless firmware brings ACPI; distribution kernels for clouds
         // have no driver for it. A keyboard has a power key too.
@@ -111,6 +112,16 @@ fn processor(arch: Arch, accelerator: Accelerator) -> &'static str {
 }
 
 /// Append the network card, if there is one. A machine that boots over the network has one in any case.
+/// A virtio port: what is written into the socket, the host's init reads, and the other way round.
+fn control(argv: &mut Argv, machine: &Machine) {
+    let Some(path) = &machine.control else { return };
+    let mut chardev = OsString::from("socket,id=control0,server=on,wait=off,path=");
+    chardev.push(OsStr::from_bytes(&drives::escaped(path.as_os_str())));
+    argv.option("-chardev", chardev);
+    argv.option("-device", "virtio-serial-pci");
+    argv.option("-device", format!("virtserialport,chardev=control0,name={}", hullkit_init::control::PORT));
+}
+
 fn network(argv: &mut Argv, machine: &Machine) {
     let mut netdev = OsString::from("user,id=net0");
     for publish in machine.network.iter().flatten() {

@@ -1,0 +1,73 @@
+//! `hullkit ctl`: `hullctl`, from outside of the machine.
+
+use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use hullkit_init::hullctl::{self, CtlError};
+
+use crate::vm::{machine_names, machine_socket};
+
+const AFTER_HELP: &str = "\
+Commands: ps, health, logs, exec, start, stop, restart, boot, events, metrics, poweroff, reboot, halt; `hullkit ctl help` says \
+what each does.
+
+Examples:
+  hullkit run web.yml --name web          in one terminal
+  hullkit ctl ps                          in another: the only machine that runs need not be named
+  hullkit ctl --vm web logs -f nginx
+  hullkit ctl --vm web exec -it nginx /bin/sh
+  hullkit ctl --vm web --json health";
+
+/// What `hullkit ctl` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP, disable_help_flag = true)]
+pub struct CtlArgs {
+    /// Print this help.
+    #[arg(short, long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    /// The machine, as `hullkit run --name` named it [default: the only one].
+    #[arg(long, value_name = "NAME")]
+    vm: Option<String>,
+    /// Answers as JSON.
+    #[arg(long)]
+    json: bool,
+    /// What to ask or to do, and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    words: Vec<OsString>,
+}
+
+/// Ask the machine.
+///
+/// Out: its exit code; what went wrong has been said.
+pub fn run(args: &CtlArgs) -> ExitCode {
+    let json = args.json.then(|| OsString::from("--json"));
+    let code = hullctl::run(json.into_iter().chain(args.words.iter().cloned()), |socket| match socket {
+        Some(socket) => connect(socket),
+        None => connect(&machine(args.vm.as_deref()).map_err(|error| CtlError::Refused(format!("{error:#}")))?),
+    });
+    ExitCode::from(code)
+}
+
+fn connect(path: &Path) -> Result<UnixStream, CtlError> {
+    UnixStream::connect(path).map_err(|cause| CtlError::Connect {
+        path: path.display().to_string(),
+        cause,
+        hint: "start the machine with `hullkit run --name NAME`",
+    })
+}
+
+/// The socket of the machine that is meant: by default of the only one that runs.
+fn machine(name: Option<&str>) -> anyhow::Result<PathBuf> {
+    if let Some(name) = name {
+        return Ok(machine_socket(name)?);
+    }
+    let names = machine_names()?;
+    match names.as_slice() {
+        [name] => Ok(machine_socket(name)?),
+        [] => bail!("no machine with a name runs: start one with `hullkit run --name NAME`"),
+        _ => bail!("which machine? `--vm NAME` says; there are {}", names.join(", ")),
+    }
+}

@@ -1,0 +1,222 @@
+//! Who is connected, and what they wait for.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::follow::Events;
+use super::hand::{self, Waiting};
+use super::link::{Link, Medium};
+use super::protocol::{Reply, What};
+use super::session::Session;
+use super::{SOCKET, dispatch, state};
+use std::time::Duration;
+
+use crate::boot::BootError;
+use crate::host::Host;
+use crate::sys::{Exit, Sys, Want};
+
+/// Connections at once; one more is closed at once.
+const MOST_LINKS: usize = 32;
+
+/// Programs at once.
+pub(super) const MOST_SESSIONS: usize = 32;
+
+/// PID 1's side of the protocol.
+#[derive(Debug, Default)]
+pub struct Control {
+    listener: Option<OwnedFd>,
+    /// By number; none is given twice.
+    pub(super) links: BTreeMap<u64, Link>,
+    last: u64,
+    /// Number of the virtio port's.
+    port: Option<u64>,
+    pub(super) sessions: Vec<Session>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) events: Events,
+    /// It was told that the host goes down.
+    pub(super) down: bool,
+}
+
+/// What one of the descriptors is.
+#[derive(Debug, Clone, Copy)]
+pub enum Fd {
+    /// Where new connections come from.
+    Listener,
+    /// A connection: something has come, there is room, or the caller is gone.
+    Link(u64),
+    /// A program's input or output; its helper's process id.
+    Session(u32),
+}
+
+impl Control {
+    /// Everything to wait for.
+    pub fn fds(&self) -> Vec<(BorrowedFd<'_>, Want, Fd)> {
+        let mut fds = Vec::new();
+        fds.extend(self.listener.as_ref().map(|fd| (fd.as_fd(), Want::Read, Fd::Listener)));
+        for (number, link) in &self.links {
+            if link.medium == (Medium::Port { open: false }) {
+                continue;
+            }
+            let full = self.sessions.iter().any(|session| session.link == *number && session.is_full());
+            let want = if link.silent || full { Want::End } else { Want::Read };
+            fds.push((link.fd(), want, Fd::Link(*number)));
+            if link.has_output() {
+                fds.push((link.fd(), Want::Write, Fd::Link(*number)));
+            }
+        }
+        for session in &self.sessions {
+            if session.has_input() {
+                fds.extend(session.input.as_ref().map(|fd| (fd.as_fd(), Want::Write, Fd::Session(session.pid))));
+            }
+            if self.links.get(&session.link).is_some_and(Link::has_room) {
+                let output = session.output.iter().flatten();
+                fds.extend(output.map(|fd| (fd.as_fd(), Want::Read, Fd::Session(session.pid))));
+            }
+        }
+        fds
+    }
+
+    /// Tell everybody who listens what has happened.
+    pub fn tell(&mut self, uptime: Duration, what: What) {
+        self.events.push(uptime, what);
+    }
+
+    /// The virtio port's other end was opened or closed.
+    pub fn wake(&mut self) {
+        if let Some(link) = self.port.and_then(|port| self.links.get_mut(&port)) {
+            link.medium = Medium::Port { open: true };
+        }
+    }
+
+    /// Take in the end of a process. Out: whether it was a program's.
+    pub fn ended(&mut self, pid: u32, exit: Exit) -> bool {
+        let session = self.sessions.iter_mut().find(|session| session.pid == pid);
+        session.map(|session| session.ended(exit)).is_some()
+    }
+
+    fn add(&mut self, fd: OwnedFd, medium: Medium) -> u64 {
+        self.last += 1;
+        self.links.insert(self.last, Link::new(fd, medium));
+        self.last
+    }
+}
+
+/// Listen inside the host, and outside of it if there is a port. Called again, it looks for what is still missing.
+///
+/// # Errors
+///
+/// None: a host that cannot be asked still does its work, and a line says why it cannot.
+pub fn open<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
+    if host.control.listener.is_none() {
+        match host.sys.listen(SOCKET) {
+            Ok(fd) => host.control.listener = Some(fd),
+            Err(cause) => host.say(&format!("`hullctl` will not work: could not listen at `{SOCKET}`: {cause}")),
+        }
+    }
+    if host.control.port.is_none()
+        && let Some(fd) = host.sys.control_port()
+    {
+        host.control.port = Some(host.control.add(fd, Medium::Port { open: true }));
+    }
+    Ok(())
+}
+
+/// Take what a ready descriptor has.
+pub fn ready<S: Sys>(host: &mut Host<S>, fd: Fd) {
+    match fd {
+        Fd::Listener => accept(host),
+        Fd::Link(number) => {
+            let Some(link) = host.control.links.get_mut(&number) else { return };
+            link.write();
+            if link.silent {
+                // Nothing more comes: what was waited for is the end of the other direction.
+                link.gone |= !link.has_output() && host.sys.is_over(link.fd());
+                return;
+            }
+            let full = host.control.sessions.iter().any(|session| session.link == number && session.is_full());
+            let calls = if full { Vec::new() } else { link.read() };
+            for call in calls {
+                dispatch::call(host, number, call);
+            }
+        }
+        Fd::Session(pid) => {
+            let control = &mut host.control;
+            let Some(session) = control.sessions.iter_mut().find(|session| session.pid == pid) else { return };
+            session.feed();
+            if let Some(link) = control.links.get_mut(&session.link).filter(|link| link.has_room()) {
+                session.pass_on(link);
+            }
+        }
+    }
+}
+
+fn accept<S: Sys>(host: &mut Host<S>) {
+    while let Some(fd) = host.control.listener.as_ref().and_then(|fd| host.sys.accept(fd)) {
+        if host.control.links.len() < MOST_LINKS {
+            host.control.add(fd, Medium::Socket);
+        }
+    }
+}
+
+/// Answer what can be answered now, and forget who is gone.
+pub fn pump<S: Sys>(host: &mut Host<S>) {
+    let mut control = std::mem::take(&mut host.control);
+    state::notice(host, &mut control);
+    hand::settle(host, &mut control);
+    finish_sessions(&mut control);
+    let Control { links, events, .. } = &mut control;
+    for link in links.values_mut() {
+        let mut readers = std::mem::take(&mut link.readers);
+        readers.retain_mut(|reader| reader.fill(link, host, events));
+        link.readers = readers;
+        link.write();
+    }
+    bury(host, &mut control);
+    host.control = control;
+}
+
+/// Pass on the last words of programs that have ended, and their exit codes.
+fn finish_sessions(control: &mut Control) {
+    let Control { sessions, links, .. } = control;
+    sessions.retain_mut(|session| {
+        let (Some(code), Some(link)) = (session.code(), links.get_mut(&session.link)) else { return true };
+        // What it left behind may hold its output open; nobody waits for that.
+        while link.has_room() {
+            if !session.pass_on(link) {
+                link.answer(session.id, Reply::Done { code });
+                return false;
+            }
+        }
+        true
+    });
+}
+
+/// End what was done for callers that are gone.
+fn bury<S: Sys>(host: &mut Host<S>, control: &mut Control) {
+    let Control { links, sessions, waiting, .. } = control;
+    for (number, link) in links.iter_mut() {
+        let is_socket = link.medium == Medium::Socket;
+        let busy = !link.readers.is_empty()
+            || link.has_output()
+            || sessions.iter().any(|session| session.link == *number)
+            || waiting.iter().any(|call| call.link == *number);
+        link.gone |= link.silent && (!busy || !is_socket);
+        if link.gone {
+            sessions.retain(|session| session.link != *number || end(host, session));
+            waiting.retain(|call| call.link != *number);
+            if !is_socket {
+                link.reset();
+            }
+        }
+    }
+    links.retain(|_, link| !link.gone);
+}
+
+/// Kill a program nobody listens to. Out: false.
+fn end<S: Sys>(host: &mut Host<S>, session: &Session) -> bool {
+    if session.code().is_none() {
+        // It may have ended a moment ago; its end is on its way then.
+        let _ = host.sys.kill_session(session.pid);
+    }
+    false
+}
