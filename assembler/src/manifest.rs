@@ -1,6 +1,8 @@
 //! Stage 1 of 5. In: files, standard input, web addresses. Out: one manifest. Touches: those, and the recipes that `@pkg:`
 //! names. Does not: ask what a word means outside of the manifest.
 
+mod ssh_keys;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
@@ -11,6 +13,8 @@ use linuxkit_yaml::{Code, Diagnostic, Manifest, ManifestError};
 
 use crate::package::{recipe, tag};
 use crate::pull::{PullError, Registries, without_login};
+
+pub use ssh_keys::add as add_ssh_keys;
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,14 @@ pub enum ReadError {
         name: String,
         /// Why.
         reason: &'static str,
+    },
+    /// A file of SSH keys is none.
+    #[error("could not take the keys in `{path}`: {what}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        what: String,
     },
     /// The text is not a manifest, or several things are wrong; says where.
     #[error(transparent)]
@@ -164,6 +176,7 @@ impl ReadError {
         match self {
             Self::Manifest(error) => error.diagnostics,
             Self::Io { path, cause } => whole(&path.display().to_string(), format!("cannot be read: {cause}")),
+            Self::Key { path, what } => whole(&path.display().to_string(), what),
             Self::Refused { name, reason } => whole(&name, format!("cannot be read: {reason}")),
             Self::Fetch(error) => {
                 let file = if let PullError::Web { url, .. } = &error { url.clone() } else { "<web>".to_owned() };

@@ -8,6 +8,7 @@ use crate::data::{self, DataError};
 use crate::early;
 use crate::failure;
 use crate::host::Host;
+use crate::logs;
 use crate::network_child;
 use crate::onboot;
 use crate::root::{self, RootError};
@@ -146,6 +147,8 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("buttons", buttons),
         ("data", data::enter),
         ("volumes", volumes::mount),
+        ("logs", logs::start),
+        ("metrics", control::show),
         ("onboot", onboot::run),
         ("services", services::start),
         ("ready", ready),

@@ -60,6 +60,12 @@ pub struct Contract {
     /// Network interfaces to set up; the first rule that matches an interface is the one that applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network: Vec<Interface>,
+    /// Where what containers print goes, beside memory.
+    #[serde(default, skip_serializing_if = "Logs::is_empty")]
+    pub logs: Logs,
+    /// Where figures are shown over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// Directories that containers bind by name; made before any container runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
@@ -176,6 +182,48 @@ pub struct Container {
     /// How it is made to end.
     #[serde(default, skip_serializing_if = "Stop::is_default")]
     pub stop: Stop,
+}
+
+/// Where what containers print goes, beside memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Logs {
+    /// Containers whose lines are shown on the console; those of all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<Vec<String>>,
+    /// Files in which every line is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<LogFiles>,
+    /// Servers to which every line is sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forward: Vec<LogServer>,
+}
+
+impl Logs {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Files in which every line is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogFiles {
+    /// Name of the volume that they are in.
+    pub volume: String,
+    /// Length in bytes from which on a file is followed by another.
+    pub size: u64,
+    /// How many are kept, at least 1.
+    pub count: u32,
+}
+
+/// A server to which every line is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogServer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// TCP rather than UDP.
+    pub stream: bool,
+    /// JSON rather than syslog (RFC 5424).
+    pub json: bool,
 }
 
 /// A service that another one waits for.

@@ -28,7 +28,7 @@ use crate::services::backoff::Ending;
 use crate::sys::{Exit, Power, Started, Sys, Want};
 
 /// This program, to be started again in another role.
-const ITSELF: &str = "/proc/self/exe";
+pub const ITSELF: &str = "/proc/self/exe";
 
 /// Chunks read from an output after its container has ended; more than a full pipe holds.
 const LAST_CHUNKS: usize = 16;
@@ -162,7 +162,11 @@ impl<S: Sys> Host<S> {
 
     /// Add a unit that is not started yet. Out: its position.
     pub fn add(&mut self, kind: Kind, name: &str) -> usize {
-        self.units.push(Unit::new(kind, name));
+        let mut unit = Unit::new(kind, name);
+        let shown = self.contract.logs.console.as_ref();
+        unit.quiet |=
+            matches!(kind, Kind::Container(..)) && shown.is_some_and(|names| !names.iter().any(|one| one == name));
+        self.units.push(unit);
         self.units.len() - 1
     }
 
@@ -181,8 +185,17 @@ impl<S: Sys> Host<S> {
         let Some(kind) = self.units.get(position).map(|unit| unit.kind) else { return };
         let (started, phase): (_, fn(u32, Duration) -> Phase) = match kind {
             Kind::Network => (self.sys.program(ITSELF, &["network"]), |pid, since| Phase::Running { pid, since }),
+            Kind::Metrics => (self.sys.program(ITSELF, &["metrics"]), |pid, since| Phase::Running { pid, since }),
             Kind::Fetch => {
                 (root::web::start(&mut self.sys, &self.options, &contract), |pid, since| Phase::Running { pid, since })
+            }
+            Kind::Logs => {
+                let fed = self.sys.feed(ITSELF, &["logs"]);
+                let started = fed.map(|(started, input)| {
+                    self.control.feed(input, self.units[position].starts > 0);
+                    started
+                });
+                (started, |pid, since| Phase::Running { pid, since })
             }
             Kind::Probe(service) => match self.probed(&contract, service) {
                 Some((container, pid)) => {

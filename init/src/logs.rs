@@ -1,6 +1,39 @@
-//! What containers print. In: bytes as they come. Out: lines, kept in a bounded ring per container. Pure.
+//! What containers print. In: bytes as they come. Out: lines, kept in a bounded ring per container. Pure; what is done with them
+//! beside that is a child's work.
+
+mod child;
+mod files;
+mod server;
+mod syslog;
 
 use std::collections::VecDeque;
+use std::io::Write;
+
+pub use child::{past, run};
+
+use crate::boot::BootError;
+use crate::host::{Host, Kind};
+use crate::sys::Sys;
+
+/// Start the child that keeps lines in files and sends them, if there is something for it to do.
+///
+/// # Errors
+///
+/// None: a host does its work without, and its lines are in memory all the same.
+pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
+    let logs = &host.contract.logs;
+    if logs.files.is_some() || !logs.forward.is_empty() {
+        let position = host.add(Kind::Logs, "logs");
+        host.start(position);
+    }
+    Ok(())
+}
+
+/// Tell PID 1's console, from a child of it.
+fn say(text: &str) {
+    // Nobody to tell if this fails.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 /// Bytes that one container's ring keeps, texts only.
 pub const RING: usize = 256 << 10;

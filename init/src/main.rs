@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use hullkit_init::boot;
 use hullkit_init::contract::PATH;
+use hullkit_init::control::http;
 use hullkit_init::host::Host;
 use hullkit_init::sys::{self, Linux, Power, Sys};
-use hullkit_init::{early, hullctl, network};
+use hullkit_init::{early, hullctl, logs, network};
 
 fn main() -> ExitCode {
     if rustix::process::getpid().is_init() {
@@ -20,8 +21,16 @@ fn main() -> ExitCode {
     if Path::new(&name).file_name() == Some(OsStr::new("hullctl")) {
         return ExitCode::from(hullctl::main(words));
     }
-    if words.next().as_deref() == Some(OsStr::new("network")) {
-        return match set_up_network() {
+    let role = words.next().unwrap_or_default();
+    let work = match role.to_str() {
+        Some("network") => Some(set_up_network()),
+        Some("logs") => Some(keep_logs()),
+        Some("metrics") => Some(show_metrics()),
+        Some("past") => Some(show_past(words.next().as_deref())),
+        _ => None,
+    };
+    if let Some(result) = work {
+        return match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 let _ = writeln!(std::io::stderr(), "{error}");
@@ -38,6 +47,25 @@ fn main() -> ExitCode {
 fn set_up_network() -> Result<(), Box<dyn std::error::Error>> {
     let contract = early::contract::parse(&sys::read_whole(PATH)?)?;
     Ok(network::run(&contract.network, std::io::stdout())?)
+}
+
+/// The child that keeps and sends lines: standard input is all of them.
+fn keep_logs() -> Result<(), Box<dyn std::error::Error>> {
+    let contract = early::contract::parse(&sys::read_whole(PATH)?)?;
+    Ok(logs::run(&contract.logs, std::io::stdin())?)
+}
+
+/// The child that shows figures over HTTP.
+fn show_metrics() -> Result<(), Box<dyn std::error::Error>> {
+    let contract = early::contract::parse(&sys::read_whole(PATH)?)?;
+    contract.metrics.map_or(Ok(()), |address| Ok(http::serve(address)?))
+}
+
+/// The child that prints the lines of an earlier boot.
+fn show_past(boot: Option<&OsStr>) -> Result<(), Box<dyn std::error::Error>> {
+    let contract = early::contract::parse(&sys::read_whole(PATH)?)?;
+    let boot = boot.and_then(OsStr::to_str).unwrap_or("-1").parse()?;
+    Ok(logs::past(&contract.logs, boot)?)
 }
 
 /// Boot. The kernel panics if this process ends, so it does not, even if the machine refuses to go down.

@@ -44,6 +44,7 @@ pub fn run<S: Sys>(host: &mut Host<S>, power: Power) {
         stop_units(host);
         onboot::run_last(host);
     }
+    stop_logs(host);
     stop_leftovers(host);
     host.sys.sync();
     unmount_all(host);
@@ -84,6 +85,15 @@ fn stop_units<S: Sys>(host: &mut Host<S>) {
         }
         let due = next.iter().filter_map(|position| stop::enforce(host, *position)).min();
         host.turn(due);
+    }
+}
+
+/// Let the child that keeps and sends lines have the last of them.
+fn stop_logs<S: Sys>(host: &mut Host<S>) {
+    host.control.finish_feed();
+    let deadline = host.sys.uptime() + LEFTOVERS;
+    while host.units.iter().any(|unit| unit.kind == Kind::Logs && unit.is_alive()) && host.sys.uptime() < deadline {
+        host.turn(Some(deadline));
     }
 }
 

@@ -214,6 +214,8 @@ pub trait Sys {
     fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started>;
     /// Start a program; its standard output is its report, its standard error its log.
     fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started>;
+    /// As `program`, with a standard input, whose write end never blocks.
+    fn feed(&mut self, path: &str, args: &[&str]) -> io::Result<(Started, OwnedFd)>;
     /// Replace PID 1's own console by a shell and wait for its end.
     fn shell(&mut self) -> io::Result<()>;
     /// Send a signal to one process.
@@ -546,17 +548,13 @@ impl Sys for Linux {
     }
 
     fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started> {
-        let mut child =
-            Command::new(path).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let (Some(report), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        };
-        let (report, log) = (OwnedFd::from(report), OwnedFd::from(log));
-        let spare = null()?;
-        for fd in [&report, &log] {
-            rustix::io::ioctl_fionbio(fd, true)?;
-        }
-        Ok(Started { pid: child.id(), report, output: [log, spare] })
+        program(path, args, Stdio::null())
+    }
+
+    fn feed(&mut self, path: &str, args: &[&str]) -> io::Result<(Started, OwnedFd)> {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&write, true)?;
+        Ok((program(path, args, read.into())?, write))
     }
 
     fn shell(&mut self) -> io::Result<()> {
@@ -939,6 +937,20 @@ pub fn read_some(fd: &OwnedFd) -> io::Result<Vec<u8>> {
     let length = rustix::io::retry_on_intr(|| rustix::io::read(fd, &mut bytes[..]))?;
     bytes.truncate(length);
     Ok(bytes)
+}
+
+/// Start a program with its output in pipes that never block.
+fn program(path: &str, args: &[&str], stdin: Stdio) -> io::Result<Started> {
+    let mut child = Command::new(path).args(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (Some(report), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    };
+    let (report, log) = (OwnedFd::from(report), OwnedFd::from(log));
+    let spare = null()?;
+    for fd in [&report, &log] {
+        rustix::io::ioctl_fionbio(fd, true)?;
+    }
+    Ok(Started { pid: child.id(), report, output: [log, spare] })
 }
 
 /// Hold a child of this process that was not reaped yet, and so stays what it is.

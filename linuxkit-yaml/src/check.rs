@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::code::Code;
 use crate::file::File;
 use crate::health::Healthcheck;
+use crate::logs::Logs;
 use crate::manifest::Manifest;
 use crate::network::{Destination, Network, NetworkRule, Route};
 use crate::problem::Problems;
@@ -19,6 +20,9 @@ const HOSTNAME_MAX: usize = 64;
 
 /// Smallest packet that IPv4 can be spoken with (RFC 791, 3.2).
 const MTU_MIN: u32 = 68;
+
+/// Smallest size from which on a file of lines is followed by another, in bytes.
+const SMALLEST_LOG: u64 = 64 << 10;
 
 /// Shortest time that a health check can wait.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -168,11 +172,47 @@ fn host(manifest: &Manifest, problems: &mut Problems<'_>) {
     if let Some(stub) = manifest.boot.iter().filter_map(|boot| boot.stub.as_ref()).find(|stub| stub.is_empty()) {
         hinted(problems, &stub.at, "`stub` names no file".to_owned(), "leave it out for systemd's");
     }
+    if let Some(section) = &manifest.logs {
+        logs(section, manifest, problems);
+    }
     let modules = manifest.modules.iter();
     for name in modules.flat_map(|modules| modules.include.iter().flatten().chain(&modules.load)) {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             let message = format!("`{}` cannot be a kernel module", crate::node::shorten(name));
             hinted(problems, &name.at, message, "its name, without path and `.ko`");
+        }
+    }
+}
+
+/// Report what the lines could not be shown of, kept in or sent to.
+fn logs(logs: &Logs, manifest: &Manifest, problems: &mut Problems<'_>) {
+    for name in logs.console.iter().flatten() {
+        if !manifest.containers().any(|(_, container)| container.name.value == name.value) {
+            problems.add(&name.at, format!("there is no container `{}`", crate::node::shorten(name)));
+        }
+    }
+    if let Some(name) = &logs.volume {
+        match manifest.volumes.iter().find(|volume| volume.name.value == name.value) {
+            None => {
+                let message = format!("there is no volume `{}`", crate::node::shorten(name));
+                hinted(problems, &name.at, message, "declare it in `volumes`");
+            }
+            Some(volume) if volume.readonly == Some(true) => {
+                problems.add(&name.at, format!("volume `{}` is read-only", name.value));
+            }
+            Some(_) => {}
+        }
+    }
+    let kept = [
+        ("max_size", logs.max_size.as_ref().map(|size| (&size.at, size.value.0 < SMALLEST_LOG, "at least 64K"))),
+        ("max_files", logs.max_files.as_ref().map(|files| (&files.at, files.value == 0, "at least 1"))),
+    ];
+    for (key, value) in kept {
+        let Some((at, wrong, least)) = value else { continue };
+        if wrong {
+            problems.add(at, format!("`{key}` is {least}"));
+        } else if logs.volume.is_none() {
+            problems.add(at, format!("`{key}` means nothing without a `volume` that the files are in"));
         }
     }
 }

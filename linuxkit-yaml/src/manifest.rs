@@ -10,6 +10,8 @@ use crate::file::File;
 use crate::image::Container;
 use crate::init::InitEntry;
 use crate::kernel::Kernel;
+use crate::logs::Logs;
+use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::network::Network;
 use crate::reference::Reference;
@@ -23,7 +25,7 @@ use crate::volume::Volume;
 /// Equality ignores positions and sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, network, modules, sysctl and persistent, and a container's depends_on, healthcheck, restart, critical, stop_signal and stop_grace_period are Hullkit's."))]
+#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metrics, network, modules, sysctl and persistent, and a container's depends_on, healthcheck, restart, critical, stop_signal and stop_grace_period are Hullkit's."))]
 pub struct Manifest {
     /// Kernel to boot; without one the result is not bootable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +60,12 @@ pub struct Manifest {
     /// How the host boots from disks and the like (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
+    /// Where what containers print goes (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Logs>,
+    /// Where the host's figures can be fetched (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
     /// Kernel modules to include and to load (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modules: Option<Modules>,

@@ -20,6 +20,7 @@ use crate::check::{first_at, services};
 use crate::code::Code;
 use crate::error::ManifestError;
 use crate::kernel::Kernel;
+use crate::logs::Logs;
 use crate::manifest::Manifest;
 use crate::modules::Modules;
 use crate::network::Network;
@@ -66,6 +67,8 @@ fn two(mut first: Manifest, later: Manifest, problems: &mut Problems<'_>) -> Man
         hostname: later.hostname.or(first.hostname),
         network: either(first.network, later.network, network),
         boot: either(first.boot, later.boot, boot),
+        logs: either(first.logs, later.logs, logs),
+        metrics: later.metrics.or(first.metrics),
         modules: either(first.modules, later.modules, modules),
         sysctl: first.sysctl,
         sources: first.sources,
@@ -132,6 +135,16 @@ fn boot(first: Boot, later: Boot) -> Boot {
         root: later.root.or(first.root),
         stub: later.stub.or(first.stub),
         firmware: later.firmware.or(first.firmware),
+    }
+}
+
+fn logs(first: Logs, later: Logs) -> Logs {
+    Logs {
+        console: later.console.or(first.console),
+        volume: later.volume.or(first.volume),
+        max_size: later.max_size.or(first.max_size),
+        max_files: later.max_files.or(first.max_files),
+        forward: concatenate(first.forward, later.forward),
     }
 }
 

@@ -231,6 +231,8 @@ macro_rules! as_text {
     )*};
 }
 
+pub(crate) use as_text;
+
 as_text! {
     Cidr: "An address with the length of its prefix, such as 10.0.2.15/24.",
     Address: "An IP address.",

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -180,6 +181,10 @@ fn watch(case: &Case, vm: &Vm, name: &str, place: &Place) -> anyhow::Result<()> 
         probe::until(deadline, ask).context("the service did not answer")?;
     }
     ctl::ask(&case.ctl, name, place, deadline)?;
+    for typed in &case.types {
+        lines(vm, std::slice::from_ref(&typed.after), &mut seen, deadline)?;
+        vm.keyboard()?.write_all(typed.text.as_bytes()).context("the console takes no keys")?;
+    }
     match case.action {
         Some(Action::PowerButton) => vm.press_power_button()?,
         Some(Action::PlugDisk) => vm.plug("virtio-blk-pci,bus=port0,drive=disk0")?,

@@ -56,6 +56,9 @@ pub struct Case {
     /// What the host is asked and told by `hullkit ctl` after that, one after another.
     #[serde(default)]
     pub ctl: Vec<Ctl>,
+    /// What is typed on the console after that, in turn.
+    #[serde(default)]
+    pub types: Vec<Typed>,
     /// What is done to the machine after that.
     pub action: Option<Action>,
     /// Texts that console lines must contain after the action, in this order.
@@ -90,6 +93,16 @@ pub struct Again {
     /// As [`Case::ends`].
     #[serde(default)]
     pub ends: Ends,
+}
+
+/// Something that is typed on the console.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Typed {
+    /// Once the console shows this, in a whole line or in one that is not over.
+    pub after: String,
+    /// What.
+    pub text: String,
 }
 
 /// A question by `hullkit ctl`; it is put again until the answer is right.
@@ -280,7 +293,19 @@ impl Case {
     pub fn again(&self, again: &Again) -> Self {
         let Again { expect, action, ends, .. } = again.clone();
         let (shows, then, again) = Default::default();
-        Self { expect, shows, http: None, tcp: None, ctl: Vec::new(), action, then, ends, again, ..self.clone() }
+        Self {
+            expect,
+            shows,
+            http: None,
+            tcp: None,
+            ctl: Vec::new(),
+            types: Vec::new(),
+            action,
+            then,
+            ends,
+            again,
+            ..self.clone()
+        }
     }
 
     /// Tell how long the boot may take.

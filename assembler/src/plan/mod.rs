@@ -7,6 +7,7 @@ pub mod files;
 mod health;
 pub mod ids;
 pub mod linuxkit;
+mod logs;
 pub mod network;
 mod order;
 pub mod resources;
@@ -338,6 +339,8 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         sysctl: manifest.sysctl.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect(),
         modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),
         network: manifest.network.as_ref().map(network::interfaces).unwrap_or_default(),
+        logs: manifest.logs.as_ref().map(logs::plan).unwrap_or_default(),
+        metrics: manifest.metrics.as_ref().map(|metrics| metrics.listen.value.0),
         volumes: volumes.iter().map(volumes::Volume::contract).collect(),
         // What the images of a manifest for LinuxKit's init do there, they expect services to be there for.
         onshutdown_first: options.replace_init && !manifest.builtin_init(),

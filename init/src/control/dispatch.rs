@@ -7,8 +7,8 @@ use super::server::MOST_SESSIONS;
 use super::session::Session;
 use super::{metrics, state};
 use crate::container::Section;
-use crate::host::{Host, Kind};
-use crate::sys::{Power, Sys};
+use crate::host::{Host, ITSELF, Kind};
+use crate::sys::{Power, Started, Sys};
 
 /// Do what a caller wants.
 pub(super) fn call<S: Sys>(host: &mut Host<S>, link: u64, call: Call) {
@@ -47,6 +47,7 @@ fn act<S: Sys>(host: &mut Host<S>, link: u64, Call { id, request }: Call) -> Res
             let reader = Reader::lines(id, wanted, host)?;
             follow(host, link, reader);
         }
+        Request::Past { boot } => past(host, link, id, boot)?,
         Request::Events => follow(host, link, Reader::events(id)),
         Request::Start(named) => wish(host, &named.service, Wish::Start)?,
         Request::Stop(named) => wish(host, &named.service, Wish::Stop)?,
@@ -95,14 +96,26 @@ fn session<S>(host: &mut Host<S>, link: u64, id: u64) -> Option<&mut Session> {
     host.control.sessions.iter_mut().find(|session| session.link == link && session.id == id)
 }
 
+/// Run the child that reads the files of an earlier boot.
+fn past<S: Sys>(host: &mut Host<S>, link: u64, id: u64, boot: i64) -> Result<(), String> {
+    room(host)?;
+    let started = host.sys.program(ITSELF, &["past", &boot.to_string()]);
+    let Started { pid, report, output: [log, _] } = started.map_err(|cause| format!("no process for it: {cause}"))?;
+    host.control.sessions.push(Session::new(link, id, pid, None, [Some(report), Some(log)]));
+    Ok(())
+}
+
+fn room<S>(host: &Host<S>) -> Result<(), String> {
+    let full = host.control.sessions.len() >= MOST_SESSIONS;
+    if full { Err(format!("{MOST_SESSIONS} programs run already")) } else { Ok(()) }
+}
+
 /// Run a program in a container.
 fn run<S: Sys>(host: &mut Host<S>, link: u64, id: u64, exec: &Exec) -> Result<(), String> {
     if exec.command.is_empty() {
         return Err("there is no program to run".to_owned());
     }
-    if host.control.sessions.len() >= MOST_SESSIONS {
-        return Err(format!("{MOST_SESSIONS} programs run already"));
-    }
+    room(host)?;
     let contract = std::rc::Rc::clone(&host.contract);
     let is_container = |kind| matches!(kind, Kind::Container(..));
     let mut named = host.units.iter().filter(|unit| is_container(unit.kind) && unit.name == exec.service).peekable();

@@ -57,12 +57,27 @@ enum Reading {
     Lines {
         wanted: LogsWanted,
         next: BTreeMap<Source, u64>,
+        /// What is there by the first turn is passed over.
+        anew: bool,
     },
 }
 
 impl Reader {
     pub(super) fn events(id: u64) -> Self {
         Self { id, what: Reading::Events(0) }
+    }
+
+    /// All lines, those that are there included unless `again`.
+    pub(super) fn everything(again: bool) -> Self {
+        let wanted = LogsWanted { services: Vec::new(), follow: true, tail: None };
+        Self { id: 0, what: Reading::Lines { wanted, next: BTreeMap::new(), anew: again } }
+    }
+
+    /// It is over once all was sent that is there.
+    pub(super) fn finish(&mut self) {
+        if let Reading::Lines { wanted, .. } = &mut self.what {
+            wanted.follow = false;
+        }
     }
 
     /// Out: nothing if one of the names is nobody's.
@@ -87,7 +102,7 @@ impl Reader {
                 next.entry(source).and_modify(|first| *first = number.min(*first));
             }
         }
-        Ok(Self { id, what: Reading::Lines { wanted, next } })
+        Ok(Self { id, what: Reading::Lines { wanted, next, anew: false } })
     }
 
     /// Send what there is to send while the caller keeps up. Out: whether there may be more some day.
@@ -103,8 +118,11 @@ impl Reader {
                 }
                 true
             }
-            Reading::Lines { wanted, next } => {
+            Reading::Lines { wanted, next, anew } => {
                 let sources = sources(host, &wanted.services);
+                if std::mem::take(anew) {
+                    next.extend(sources.iter().map(|(_, source)| (*source, ring(host, *source).next())));
+                }
                 let clock = millis(host.sys.clock().saturating_sub(host.sys.uptime()));
                 while link.has_room() {
                     let Some(line) = oldest(host, &sources, next, clock) else {

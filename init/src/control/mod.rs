@@ -16,6 +16,8 @@ mod follow;
 #[cfg(feature = "pid1")]
 mod hand;
 #[cfg(feature = "pid1")]
+pub mod http;
+#[cfg(feature = "pid1")]
 mod link;
 #[cfg(feature = "pid1")]
 mod metrics;
@@ -34,6 +36,20 @@ pub use hand::Hand;
 pub use server::{Control, Fd, open, pump, ready};
 #[cfg(feature = "pid1")]
 pub use state::Told;
+
+/// Start the child that shows figures over HTTP, if the host is to have it.
+///
+/// # Errors
+///
+/// None: a host does its work without.
+#[cfg(feature = "pid1")]
+pub fn show<S: crate::sys::Sys>(host: &mut crate::host::Host<S>) -> Result<(), crate::boot::BootError> {
+    if host.contract.metrics.is_some() {
+        let position = host.add(crate::host::Kind::Metrics, "metrics");
+        host.start(position);
+    }
+    Ok(())
+}
 
 /// Where PID 1 listens inside the host, an absolute path; root alone may connect.
 pub const SOCKET: &str = "/run/hullkit/control.sock";

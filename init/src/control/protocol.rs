@@ -30,6 +30,11 @@ pub enum Request {
     Ps,
     /// Lines that were printed: one [`Reply::Line`] each, oldest first.
     Logs(LogsWanted),
+    /// Lines of an earlier boot, if they are kept in files: JSON lines of [`Line`] as [`Reply::Output`], all of them.
+    Past {
+        /// 0 for this boot, -1 for the one before.
+        boot: i64,
+    },
     /// Stages of the boot: one [`Reply::Stage`] each, in order.
     Boot,
     /// Figures as Prometheus reads them: one [`Reply::Text`].

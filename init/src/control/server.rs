@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::follow::Events;
+use super::follow::{Events, Reader};
 use super::hand::{self, Waiting};
 use super::link::{Link, Medium};
 use super::protocol::{Reply, What};
@@ -30,6 +30,8 @@ pub struct Control {
     last: u64,
     /// Number of the virtio port's.
     port: Option<u64>,
+    /// Number of the child's that is given every line.
+    feeds: Option<u64>,
     pub(super) sessions: Vec<Session>,
     pub(super) waiting: Vec<Waiting>,
     pub(super) events: Events,
@@ -79,6 +81,24 @@ impl Control {
     /// Tell everybody who listens what has happened.
     pub fn tell(&mut self, uptime: Duration, what: What) {
         self.events.push(uptime, what);
+    }
+
+    /// Give every line to a child of PID 1's own. In: where it reads; `again`, only what is printed from now on.
+    pub fn feed(&mut self, input: OwnedFd, again: bool) {
+        let number = self.add(input, Medium::Socket);
+        if let Some(link) = self.links.get_mut(&number) {
+            link.silent = true;
+            link.readers.push(Reader::everything(again));
+        }
+        self.feeds = Some(number);
+    }
+
+    /// Let the child that is given every line end once it has them all.
+    pub fn finish_feed(&mut self) {
+        let link = self.feeds.take().and_then(|number| self.links.get_mut(&number));
+        for reader in link.into_iter().flat_map(|link| &mut link.readers) {
+            reader.finish();
+        }
     }
 
     /// The virtio port's other end was opened or closed.

@@ -25,6 +25,10 @@ pub enum Kind {
     Probe(usize),
     /// The child that fetches the root.
     Fetch,
+    /// The child that keeps lines in files and sends them.
+    Logs,
+    /// The child that shows figures over HTTP.
+    Metrics,
 }
 
 /// Where a unit stands.
@@ -72,6 +76,8 @@ pub struct Unit {
     pub kind: Kind,
     /// Its name on the console.
     pub name: String,
+    /// Its lines are not for the console.
+    pub quiet: bool,
     /// Where it stands.
     pub phase: Phase,
     /// What it printed.
@@ -102,6 +108,7 @@ impl Unit {
         Self {
             kind,
             name: name.to_owned(),
+            quiet: matches!(kind, Kind::Probe(_)),
             phase: Phase::Idle,
             ring: Ring::default(),
             ran: Duration::ZERO,
@@ -142,9 +149,9 @@ impl Unit {
         matches!(self.phase, Phase::Starting { .. } | Phase::Early { .. } | Phase::Running { .. })
     }
 
-    /// What stands before its lines on the console; a probe's are not shown there.
+    /// What stands before its lines on the console, if they are shown there.
     pub(super) fn prefix(&self) -> Option<String> {
-        (!matches!(self.kind, Kind::Probe(_))).then(|| format!("{} | ", self.name))
+        (!self.quiet).then(|| format!("{} | ", self.name))
     }
 
     /// The last line it printed that is not blank.

@@ -18,8 +18,9 @@ Usage: hullctl [--json] [--socket FILE] COMMAND        inside the host
 Commands:
   ps                             every container: state, health, restarts, memory
   health [SERVICE]...            exit code 0 if all of them, or those with a health check, are well; else 1
-  logs [-f] [-n N] [-t] [NAME]...
-                                 what was printed; -f goes on, -n the last N lines, -t with times.
+  logs [-f] [-n N] [-t] [-b BOOT] [NAME]...
+                                 what was printed; -f goes on, -n the last N lines, -t with times,
+                                 -b -1 of the boot before, if the manifest has them kept.
                                  NAME is a container, `kernel`, or `hullkit` for init itself
   exec [-i] [-t] SERVICE COMMAND [ARG]...
                                  run a program in a container; -i with standard input, -t with a terminal
@@ -65,6 +66,7 @@ pub(super) enum Command {
     Logs {
         wanted: LogsWanted,
         times: bool,
+        boot: Option<i64>,
     },
     Exec(Exec),
     /// One call for each of these services.
@@ -137,7 +139,7 @@ fn command(word: &str, parser: &mut Parser, json: &mut bool) -> Result<Command, 
 }
 
 fn logs(parser: &mut Parser, json: &mut bool) -> Result<Command, CtlError> {
-    let (mut wanted, mut times) = (LogsWanted::default(), false);
+    let (mut wanted, mut times, mut boot) = (LogsWanted::default(), false, None);
     while let Some(arg) = parser.next().map_err(wrong)? {
         match arg {
             Arg::Short('f') | Arg::Long("follow") => wanted.follow = true,
@@ -145,13 +147,19 @@ fn logs(parser: &mut Parser, json: &mut bool) -> Result<Command, CtlError> {
                 wanted.tail = Some(parser.value().and_then(|value| value.parse()).map_err(wrong)?);
             }
             Arg::Short('t') | Arg::Long("timestamps") => times = true,
+            Arg::Short('b') | Arg::Long("boot") => {
+                boot = Some(parser.value().and_then(|value| value.parse()).map_err(wrong)?);
+            }
             Arg::Long("json") => *json = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Value(name) => wanted.services.push(text(name)?),
             other => return Err(wrong(other.unexpected())),
         }
     }
-    Ok(Command::Logs { wanted, times })
+    if boot.is_some() && wanted.follow {
+        return Err(CtlError::Usage("an earlier boot cannot be followed".to_owned()));
+    }
+    Ok(Command::Logs { wanted, times, boot })
 }
 
 fn exec(parser: &mut Parser) -> Result<Command, CtlError> {
@@ -204,7 +212,7 @@ mod tests {
         assert_eq!(understood("ps"), "Ps");
         assert_eq!(
             understood("logs -fn 3 web"),
-            "Logs { wanted: LogsWanted { services: [\"web\"], follow: true, tail: Some(3) }, times: false }"
+            "Logs { wanted: LogsWanted { services: [\"web\"], follow: true, tail: Some(3) }, times: false, boot: None }"
         );
         assert_eq!(
             understood("exec -i web sh -c -f"),

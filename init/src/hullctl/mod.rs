@@ -3,6 +3,7 @@
 
 mod args;
 mod exec;
+mod past;
 mod show;
 
 use std::ffi::OsString;
@@ -71,13 +72,25 @@ pub enum CtlError {
 /// Run `hullctl` inside the host.
 #[must_use]
 pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
-    run(words, |socket| {
-        let path = socket.unwrap_or(Path::new(SOCKET));
-        UnixStream::connect(path).map_err(|cause| CtlError::Connect {
-            path: path.display().to_string(),
-            cause,
-            hint: "a container needs the bind `/run/hullkit:/run/hullkit`, and root's rights",
-        })
+    run(words, inside)
+}
+
+/// Fetch the figures of the host that this program runs in.
+///
+/// # Errors
+///
+/// [`CtlError`].
+pub fn metrics() -> Result<String, CtlError> {
+    figures(&mut Wire::greet(inside(None)?)?)
+}
+
+/// Connect to PID 1 from inside the host.
+fn inside(socket: Option<&Path>) -> Result<UnixStream, CtlError> {
+    let path = socket.unwrap_or(Path::new(SOCKET));
+    UnixStream::connect(path).map_err(|cause| CtlError::Connect {
+        path: path.display().to_string(),
+        cause,
+        hint: "a container needs the bind `/run/hullkit:/run/hullkit`, and root's rights",
     })
 }
 
@@ -146,14 +159,15 @@ fn act(options: &Options, connect: impl FnOnce(Option<&Path>) -> Result<UnixStre
             });
             show::stages(&mut out, &stages.collect::<Vec<_>>(), options.json)?
         }
-        Command::Metrics => {
-            let text = wire.all(Request::Metrics)?.into_iter().filter_map(|reply| match reply {
-                Reply::Text { text } => Some(text),
-                _ => None,
-            });
-            print(&text.collect::<String>())?
+        Command::Metrics => print(&figures(&mut wire)?)?,
+        Command::Logs { wanted, times, boot: Some(boot) } => {
+            let coloured = !options.json && out.is_terminal();
+            for line in past::lines(&mut wire, *boot, wanted)? {
+                show::line(&mut out, &line, options.json, *times, coloured)?;
+            }
+            0
         }
-        Command::Logs { wanted, times } => {
+        Command::Logs { wanted, times, boot: None } => {
             let coloured = !options.json && out.is_terminal();
             wire.each(Request::Logs(wanted.clone()), |reply| match reply {
                 Reply::Line(line) => show::line(&mut out, &line, options.json, *times, coloured),
@@ -174,6 +188,15 @@ fn act(options: &Options, connect: impl FnOnce(Option<&Path>) -> Result<UnixStre
         Command::Exec(exec) => exec::run(&mut wire, exec)?,
     };
     Ok(code)
+}
+
+fn figures(wire: &mut Wire) -> Result<String, CtlError> {
+    let replies = wire.all(Request::Metrics)?.into_iter();
+    let texts = replies.filter_map(|reply| match reply {
+        Reply::Text { text } => Some(text),
+        _ => None,
+    });
+    Ok(texts.collect())
 }
 
 fn services(wire: &mut Wire) -> Result<Vec<Service>, CtlError> {

@@ -173,7 +173,7 @@ fn decide<S: Sys>(
     unit.life.started |= matches!(ending, Ending::Ended(_));
     unit.life.proven |= unit.ran >= HELD;
     let policy = match unit.kind {
-        Kind::Network => Restart::OnFailure(None),
+        Kind::Network | Kind::Logs | Kind::Metrics => Restart::OnFailure(None),
         Kind::Fetch => Restart::No,
         _ => service.map_or(Restart::No, |service| service.restart),
     };

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 type Look = fn(&str) -> Vec<(String, String)>;
 
 /// Every word, and what it looks at.
-const WORDS: [(&str, Look); 28] = [
+const WORDS: [(&str, Look); 29] = [
     ("args", facts::args),
     ("caps", facts::capabilities),
     ("cgroup", facts::cgroup),
@@ -37,6 +37,7 @@ const WORDS: [(&str, Look); 28] = [
     ("mount", mounts::mount),
     ("link", network::link),
     ("links", network::links),
+    ("packet", network::packet),
     ("file", try_it::file),
     ("list", try_it::list),
     ("mknod", try_it::mknod),

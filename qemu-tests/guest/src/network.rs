@@ -1,6 +1,7 @@
 //! The network interfaces of this network namespace.
 
 use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use crate::one;
 
@@ -37,4 +38,25 @@ pub(crate) fn link(name: &str) -> Vec<(String, String)> {
     four.sort_unstable();
     four.dedup();
     one(format!("link.{name}"), format!("{state} ipv6={six} local={}", four.join(",")))
+}
+
+/// The first UDP packet to a port of the loopback that contains a text. In: `PORT/TEXT`.
+pub(crate) fn packet(what: &str) -> Vec<(String, String)> {
+    let (port, text) = what.split_once('/').unwrap_or((what, ""));
+    let socket = match port.parse().map(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port))) {
+        Ok(Ok(socket)) => socket,
+        other => return one("packet", format!("{other:?}")),
+    };
+    let mut buffer = [0; 4096];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                let packet = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                if packet.contains(text) {
+                    return one("packet", packet);
+                }
+            }
+            Err(cause) => return one("packet", cause.to_string()),
+        }
+    }
 }

@@ -94,6 +94,9 @@ pub struct Input {
     /// Manifests, merged left to right; `-` is standard input, `http://` and `https://` are fetched.
     #[arg(required = true, value_name = "MANIFEST")]
     pub manifests: Vec<PathBuf>,
+    /// Public keys that may log in by SSH, for a service that looks in /etc/hullkit/authorized_keys; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key: Vec<PathBuf>,
     /// What images' names mean.
     #[command(flatten)]
     pub naming: Naming,

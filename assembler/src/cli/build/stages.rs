@@ -24,7 +24,9 @@ const EPOCH: u32 = 1_492_533_000;
 ///
 /// The manifest's.
 pub(in super::super) fn read(input: &Input, registries: &Registries) -> anyhow::Result<Manifest> {
-    Ok(manifest::read(&input.manifests, (!input.naming.offline).then_some(registries))?)
+    let mut manifest = manifest::read(&input.manifests, (!input.naming.offline).then_some(registries))?;
+    manifest::add_ssh_keys(&mut manifest, &input.ssh_key)?;
+    Ok(manifest)
 }
 
 /// A plan of either layout.

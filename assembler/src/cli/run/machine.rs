@@ -115,7 +115,7 @@ fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<
     let place = std::path::absolute(&args.what).context("could not find the working directory")?;
     let key = Digest::of(place.as_os_str().as_encoded_bytes()).short();
     let build = BuildArgs {
-        input: Input { manifests: vec![args.what.clone()], naming: args.naming.clone() },
+        input: Input { manifests: vec![args.what.clone()], ssh_key: args.ssh_key.clone(), naming: args.naming.clone() },
         format: vec![Format::KernelInitrd],
         arch: vec![arch],
         root: None,

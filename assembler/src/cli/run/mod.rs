@@ -46,6 +46,7 @@ Exit codes:
 
 Examples:
   hullkit run web.yml --publish 8080:80        build what is missing, boot, http://127.0.0.1:8080
+  hullkit run office.yml --ssh-key ~/.ssh/id_ed25519.pub --publish 2222:22
   hullkit run web --arch arm64 --mem 512       boot web-kernel, web-initrd.img, web-cmdline
   hullkit run web.raw                          boot a virtio disk, by BIOS (arm64: by UEFI)
   hullkit run web.qcow2 --uefi --bus nvme      boot an NVMe disk, by UEFI
@@ -87,6 +88,9 @@ pub struct RunArgs {
     /// What the machine is called by `hullkit ctl` [default: as the file].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Public keys that may log in by SSH, if a manifest is built; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    ssh_key: Vec<PathBuf>,
     /// What images' names mean, if a manifest is built.
     #[command(flatten)]
     naming: Naming,

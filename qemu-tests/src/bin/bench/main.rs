@@ -12,6 +12,7 @@ mod figure;
 mod firmware;
 mod registry;
 mod script;
+mod services;
 
 use std::env;
 use std::fs;
@@ -50,7 +51,9 @@ fn bench(runs: usize) -> anyhow::Result<()> {
     let work = place.target.join("bench");
     place::empty(&work)?;
     let mut figures = Vec::new();
-    for part in [boots::measure, builds::measure, registry::measure, disks::measure, firmware::measure] {
+    for part in
+        [boots::measure, builds::measure, registry::measure, disks::measure, firmware::measure, services::measure]
+    {
         figures.extend(part(&place, &work, runs)?);
     }
     println!();
