@@ -271,7 +271,7 @@ impl Sys for Linux {
 
     fn exec(&mut self, container: &Container, pid: u32, exec: &Exec) -> io::Result<Executed> {
         let target = process(pid)?;
-        let ends = Ends::new(container, exec)?;
+        let ends = Ends::new(container, pid, exec)?;
         match fork()? {
             Some(pid) => Ok(Executed { pid, input: ends.input, output: ends.output }),
             None => {
@@ -978,9 +978,9 @@ struct Ends {
 }
 
 impl Ends {
-    fn new(container: &Container, exec: &Exec) -> io::Result<Self> {
+    fn new(container: &Container, pid: u32, exec: &Exec) -> io::Result<Self> {
         if let Some(size) = exec.terminal {
-            let (ours, theirs) = socket::terminal(size)?;
+            let (ours, theirs) = socket::terminal(pid, size)?;
             let program = [theirs.try_clone()?, theirs.try_clone()?, theirs];
             return Ok(Self { input: Some(ours.try_clone()?), output: [Some(ours), None], program, terminal: true });
         }

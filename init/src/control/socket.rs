@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
@@ -55,15 +55,27 @@ pub(crate) fn port() -> Option<OwnedFd> {
     rustix::fs::open(device, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
-/// Make a terminal. Out: PID 1's end, which never blocks, and the program's.
-pub(crate) fn terminal(size: Size) -> io::Result<(OwnedFd, OwnedFd)> {
-    let ours = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    rustix::pty::grantpt(&ours)?;
+/// Magic number of devpts (linux/magic.h).
+const DEVPTS: i64 = 0x1cd1;
+
+/// Make a terminal among the container's own, so that it has a name there. In: the container's first process. Out: PID 1's end, which
+/// never blocks, and the program's.
+///
+/// What lies in a container is its own choice: nothing is opened there before it is seen to be what it should.
+pub(crate) fn terminal(pid: u32, size: Size) -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let root = rustix::fs::open(format!("/proc/{pid}/root"), flags | OFlags::DIRECTORY, Mode::empty())?;
+    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let maker = rustix::fs::openat2(&root, "dev/pts/ptmx", flags, Mode::empty(), within)?;
+    if i64::from(rustix::fs::fstatfs(&maker)?.f_type) != DEVPTS {
+        return Err(io::Error::other("the container's /dev/pts is no devpts"));
+    }
+    let link = format!("/proc/self/fd/{}", maker.as_raw_fd());
+    let ours =
+        rustix::fs::open(link, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
     rustix::pty::unlockpt(&ours)?;
-    let name = rustix::pty::ptsname(&ours, Vec::new())?;
-    let theirs = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let theirs = rustix::pty::ioctl_tiocgptpeer(&ours, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&ours, size)?;
-    rustix::io::ioctl_fionbio(&ours, true)?;
     Ok((ours, theirs))
 }
