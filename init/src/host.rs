@@ -7,6 +7,7 @@
 mod unit;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -152,13 +153,17 @@ impl<S: Sys> Host<S> {
             Kind::Probe(service) => match self.probed(&contract, service) {
                 Some((container, pid)) => {
                     self.units[position].ring = Ring::default();
-                    (self.sys.probe(container, pid), |pid, since| Phase::Running { pid, since })
+                    let filter = contract.filter(container).map_err(io::Error::other);
+                    let started = filter.and_then(|filter| self.sys.probe(container, filter, pid));
+                    (started, |pid, since| Phase::Running { pid, since })
                 }
                 None => return,
             },
             Kind::Container(section, index) => match Self::list(&contract, section).get(index) {
                 Some(container) => {
-                    (self.sys.start(section, container), |helper, since| Phase::Starting { helper, since })
+                    let filter = contract.filter(container).map_err(io::Error::other);
+                    let started = filter.and_then(|filter| self.sys.start(section, container, filter));
+                    (started, |helper, since| Phase::Starting { helper, since })
                 }
                 None => return,
             },

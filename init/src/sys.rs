@@ -23,7 +23,7 @@ use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
 use crate::container::{self, Section};
-use crate::contract::Container;
+use crate::contract::{Container, Filter};
 use crate::disk::Disk;
 use crate::early::modules::{Loader, ModulesError, Report};
 
@@ -179,10 +179,10 @@ pub trait Sys {
     fn buttons(&mut self) -> Buttons;
     /// Wait, for a bounded time, until the console has sent what it took.
     fn drain_console(&mut self);
-    /// Start the helper process that creates a container.
-    fn start(&mut self, section: Section, container: &Container) -> io::Result<Started>;
+    /// Start the helper process that creates a container, whose system calls this program decides over.
+    fn start(&mut self, section: Section, container: &Container, filter: Option<&Filter>) -> io::Result<Started>;
     /// Start the helper process that probes a container, given its process, in a session of its own: exit code 0 is success.
-    fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started>;
+    fn probe(&mut self, container: &Container, filter: Option<&Filter>, pid: u32) -> io::Result<Started>;
     /// Start a program; its standard output is its report, its standard error its log.
     fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started>;
     /// Replace PID 1's own console by a shell and wait for its end.
@@ -434,7 +434,7 @@ impl Sys for Linux {
         }
     }
 
-    fn start(&mut self, section: Section, container: &Container) -> io::Result<Started> {
+    fn start(&mut self, section: Section, container: &Container, filter: Option<&Filter>) -> io::Result<Started> {
         let (report, report_end) = pipe()?;
         let (stdout, stdout_end) = output_pipe(container)?;
         let (stderr, stderr_end) = output_pipe(container)?;
@@ -448,13 +448,13 @@ impl Sys for Linux {
                     .and_then(|()| rustix::stdio::dup2_stderr(&stderr_end));
                 close_others(&report_end);
                 release_signals();
-                container::helper(section, container, &report_end, ready.err().map(io::Error::from));
+                container::helper(section, container, filter, &report_end, ready.err().map(io::Error::from));
                 leave(0)
             }
         }
     }
 
-    fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started> {
+    fn probe(&mut self, container: &Container, filter: Option<&Filter>, pid: u32) -> io::Result<Started> {
         let (output, end) = output_pipe(container)?;
         let (null, report, spare) = (null()?, null()?, null()?);
         // Not reaped yet, so this is the container's process, and stays it.
@@ -469,7 +469,7 @@ impl Sys for Linux {
                     .and_then(|()| rustix::process::setsid());
                 close_others(&target);
                 release_signals();
-                leave(container::probe(container, pid, &target, ready.err().map(io::Error::from)))
+                leave(container::probe(container, filter, (pid, &target), ready.err().map(io::Error::from)))
             }
         }
     }
@@ -832,6 +832,23 @@ pub fn restrict_devices(cgroup: &Path, program: &[u64]) -> io::Result<()> {
     // SAFETY: `attach` is the start of `union bpf_attr` for this command, as long as is said, and outlives the call.
     let attached = unsafe { libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attach, size_of::<Attach>()) };
     if attached == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Have the kernel run a program before every system call of this process, and of all that it starts.
+///
+/// # Errors
+///
+/// The error of seccomp(2). Without "no new privileges" it takes CAP_SYS_ADMIN.
+pub fn filter_calls(filter: &Filter) -> io::Result<()> {
+    // The words have the first field of an instruction in their lowest bits.
+    const _: () = assert!(cfg!(target_endian = "little") && size_of::<libc::sock_filter>() == size_of::<u64>());
+
+    let len = u16::try_from(filter.0.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: filter.0.as_ptr().cast_mut().cast() };
+    // SAFETY: the kernel reads `len` instructions of eight bytes each, as many as there are words, and writes none; they and
+    // `program` outlive the call.
+    let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Mount; an empty string stands for an absent source, type or option text.

@@ -20,6 +20,9 @@ const HOSTNAME_MAX: usize = 64;
 /// Smallest packet that IPv4 can be spoken with (RFC 791, 3.2).
 const MTU_MIN: u32 = 68;
 
+/// What a watchdog can be set to: whole seconds, in which init has time to answer, and no more than the usual devices count.
+const WATCHDOG: std::ops::RangeInclusive<u64> = 2..=3600;
+
 /// Shortest time that a health check can wait.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
@@ -167,6 +170,12 @@ fn host(manifest: &Manifest, problems: &mut Problems<'_>) {
     }
     if let Some(stub) = manifest.boot.iter().filter_map(|boot| boot.stub.as_ref()).find(|stub| stub.is_empty()) {
         hinted(problems, &stub.at, "`stub` names no file".to_owned(), "leave it out for systemd's");
+    }
+    for time in manifest.boot.iter().filter_map(|boot| boot.watchdog.as_ref()) {
+        let whole = time.value.0.subsec_nanos() == 0;
+        if !whole || !WATCHDOG.contains(&time.value.0.as_secs()) {
+            hinted(problems, &time.at, format!("`watchdog` cannot be `{}`", time.value), "whole seconds, 2s to 1h");
+        }
     }
     let modules = manifest.modules.iter();
     for name in modules.flat_map(|modules| modules.include.iter().flatten().chain(&modules.load)) {
