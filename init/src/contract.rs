@@ -81,6 +81,12 @@ pub struct Contract {
     /// Least memory that the host works with, in bytes of `MemTotal`; not checked if 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub memory: u64,
+    /// What follows a failed boot, unless the kernel command line says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Seconds after which a hardware watchdog resets a machine whose init does not answer; none is used if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<u32>,
     /// Programs that decide over system calls, each once, whoever is under it: [`Container::filter`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Filter>,
@@ -95,6 +101,21 @@ impl Contract {
     pub fn filter(&self, container: &Container) -> Result<Option<&Filter>, NoFilter> {
         container.filter.map(|position| self.filters.get(position).ok_or(NoFilter(position))).transpose()
     }
+}
+
+/// What a boot that failed does after its failure screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Switch off, after a wait that lets a person read.
+    #[default]
+    PowerOff,
+    /// Start again, after the same wait.
+    Reboot,
+    /// Stop, and leave the screen as it is.
+    Halt,
+    /// Open a shell on the console if the image has one.
+    Shell,
 }
 
 /// A container is to run under a program that is not there.

@@ -30,6 +30,8 @@ pub mod host;
 #[cfg(feature = "pid1")]
 pub mod logs;
 #[cfg(feature = "pid1")]
+pub mod memory;
+#[cfg(feature = "pid1")]
 pub mod network;
 #[cfg(feature = "pid1")]
 pub mod network_child;
@@ -47,3 +49,5 @@ pub mod stop;
 pub mod sys;
 #[cfg(feature = "pid1")]
 pub mod volumes;
+#[cfg(feature = "pid1")]
+pub mod watchdog;

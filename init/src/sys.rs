@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "the few system calls that have no safe wrapper; nothing else in the crate may")]
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -187,6 +187,12 @@ pub trait Sys {
     fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started>;
     /// Replace PID 1's own console by a shell and wait for its end.
     fn shell(&mut self) -> io::Result<()>;
+    /// Have the machine reset unless it is fed again and again; tells how many seconds it will wait, which may be others.
+    fn arm(&mut self, seconds: u32) -> io::Result<u32>;
+    /// Feed what resets the machine.
+    fn feed(&mut self);
+    /// Let go what resets the machine.
+    fn disarm(&mut self) -> io::Result<()>;
     /// Send a signal to one process.
     fn kill(&mut self, pid: u32, signal: i32) -> io::Result<()>;
     /// Kill a process that leads a session, and all that it has started there.
@@ -205,6 +211,8 @@ pub struct Linux {
     signals: Option<File>,
     /// Knows the modules, and hears of devices.
     loader: Option<Loader>,
+    /// Resets the machine unless it is fed.
+    watchdog: Option<File>,
 }
 
 impl Sys for Linux {
@@ -492,6 +500,27 @@ impl Sys for Linux {
         Command::new("/bin/sh").spawn()?.wait().map(|_| ())
     }
 
+    fn arm(&mut self, seconds: u32) -> io::Result<u32> {
+        let device = File::options().write(true).open("/dev/watchdog")?;
+        // It counts from now on, so it is kept even if it takes no other time.
+        let waits = watchdog_timeout(&device, seconds);
+        self.watchdog = Some(device);
+        waits
+    }
+
+    fn feed(&mut self) {
+        if let Some(device) = &mut self.watchdog {
+            // If it is refused, the machine resets: which is what is meant.
+            let _ = device.write(&[0]);
+        }
+    }
+
+    fn disarm(&mut self) -> io::Result<()> {
+        let Some(mut device) = self.watchdog.take() else { return Ok(()) };
+        // The letter means that the end of the file is meant.
+        device.write_all(b"V")
+    }
+
     fn kill(&mut self, pid: u32, signal: i32) -> io::Result<()> {
         let raw = i32::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
         // 0 and -1 would mean a group or everyone.
@@ -713,6 +742,27 @@ fn resize(target: &str, blocks: u64) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::last_os_error())
+}
+
+/// Set how long a watchdog waits. Out: how long it will, in seconds.
+///
+/// # Source
+///
+/// Linux, `include/uapi/linux/watchdog.h`: `_IOWR('W', 6, int)` and `_IOR('W', 7, int)`.
+fn watchdog_timeout(device: &File, seconds: u32) -> io::Result<u32> {
+    const SET_TIMEOUT: libc::c_ulong = 0xc004_5706;
+    const GET_TIMEOUT: libc::c_ulong = 0x8004_5707;
+    let mut time = libc::c_int::try_from(seconds).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the command reads and writes one int, which outlives the call.
+    if unsafe { libc::ioctl(device.as_raw_fd(), SET_TIMEOUT as _, &raw mut time) } == 0 {
+        return u32::try_from(time).map_err(io::Error::other);
+    }
+    // Some have one time only, or do not take this one.
+    // SAFETY: the command writes one int, which outlives the call.
+    if unsafe { libc::ioctl(device.as_raw_fd(), GET_TIMEOUT as _, &raw mut time) } == 0 {
+        return u32::try_from(time).map_err(io::Error::other);
+    }
+    Ok(seconds)
 }
 
 /// Signals that PID 1 acts on; all others keep their default, which for PID 1 is to be ignored.

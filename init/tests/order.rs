@@ -48,6 +48,10 @@ struct Recorder {
     cut_off: bool,
     /// The kernel command line.
     cmdline: String,
+    /// How many seconds the machine's watchdog waits, if there is one.
+    watchdog: Option<u32>,
+    /// What the cgroups of containers have seen, one text for each time that it is asked for.
+    memory: VecDeque<&'static str>,
     /// How the program that fetches a root ends, and what it says.
     fetched: (i32, &'static str),
     /// Modules that no index has, and modules that only the root's has.
@@ -147,6 +151,7 @@ impl Sys for Recorder {
         Ok(match path {
             hullkit_init::contract::PATH => self.contract.clone(),
             "/proc/cmdline" => self.cmdline.clone(),
+            path if path.ends_with("/memory.events") => self.memory.pop_front().unwrap_or_default().to_owned(),
             "/proc/meminfo" => "MemTotal:          98304 kB\nMemFree:           70000 kB\n".to_owned(),
             "/sys/fs/cgroup/cgroup.controllers" => "cpu memory pids\n".to_owned(),
             "/proc/self/mounts" => {
@@ -324,6 +329,21 @@ impl Sys for Recorder {
         Ok(())
     }
 
+    fn arm(&mut self, seconds: u32) -> io::Result<u32> {
+        self.note(format!("arm {seconds}"));
+        self.watchdog.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn feed(&mut self) {
+        let now = self.clock.get().as_secs_f64();
+        self.note(format!("feed at {now:.1}"));
+    }
+
+    fn disarm(&mut self) -> io::Result<()> {
+        self.note("disarm".to_owned());
+        Ok(())
+    }
+
     fn kill(&mut self, pid: u32, signal: i32) -> io::Result<()> {
         let Some(at) = self.running.iter().position(|(_, running)| *running == pid) else { return Ok(()) };
         let name = self.running[at].0.clone();
@@ -445,6 +465,64 @@ fn what_runs_in_a_container_runs_under_its_filter_or_not_at_all() {
     assert!(!calls.iter().any(|line| line.contains("bad")), "{calls:?}");
     let screen = recorder.console_text();
     assert!(screen.contains("`bad` not started: no process for it: the contract has no program 1"), "{screen}");
+}
+
+#[test]
+fn a_container_that_is_killed_for_memory_is_told_whose() {
+    let limit = r#","spec":{"ociVersion":"1.2.1","linux":{"resources":{"memory":{"limit":1048576}}}}"#;
+    // In place of the configuration that every container of the tests has.
+    let contract = services(&[("db", limit), ("web", "")]).replacen(r#""spec":{"ociVersion":"1.2.1"},"#, "", 1);
+    let recorder = boot(contract, |recorder| {
+        recorder.brief.push(("db".to_owned(), 3));
+        recorder.memory = ["oom 1\noom_kill 1\n", "oom 1\noom_kill 2\n", "oom 1\noom_kill 2\n"].into();
+        recorder.busy_until = second(4);
+    });
+    let screen = recorder.console_text();
+    for line in [
+        "`db` ended, exit code 3, after a process of it was killed: out of memory (its limit is 1 MiB); starting",
+        "`db` ended, exit code 3, after a process of it was killed: out of memory (the host has no more); starting",
+        "`db` ended, exit code 3; starting",
+    ] {
+        assert!(screen.contains(line), "{line}\n{screen}");
+    }
+}
+
+/// The calls that have to do with a watchdog.
+fn about_watchdog(recorder: &Recorder) -> Vec<&str> {
+    let calls = recorder.transcript.iter().map(String::as_str);
+    calls.filter(|call| ["arm ", "feed ", "disarm", "power "].iter().any(|word| call.starts_with(word))).collect()
+}
+
+#[test]
+fn a_watchdog_is_fed_while_the_host_turns_and_let_go_where_nobody_is_to_answer() {
+    let contract = |more: &str| services(&[("web", "")]).replacen('{', &format!(r#"{{"watchdog":4{more},"#), 1);
+    let recorder = boot(contract(""), |recorder| {
+        recorder.watchdog = Some(2);
+        recorder.busy_until = second(3);
+    });
+    assert_eq!(about_watchdog(&recorder), ["arm 4", "feed at 1.0", "feed at 2.0", "feed at 3.0", "power Off"]);
+    let recorder =
+        boot(contract(r#","on_failure":"shell","memory":100663297"#), |recorder| recorder.watchdog = Some(4));
+    assert_eq!(about_watchdog(&recorder), ["power Off"]);
+    let recorder = boot(contract(""), |_| {});
+    let screen = recorder.console_text();
+    assert!(screen.contains("watchdog: none: entity not found; keep the driver"), "{screen}");
+}
+
+#[test]
+fn what_follows_a_failure_is_the_command_lines_or_else_the_contracts() {
+    let contract = r#"{"version":5,"on_failure":"reboot","memory":100663297}"#.to_owned();
+    for (cmdline, power, panic) in [
+        ("", "power Reboot", true),
+        ("panic=60", "power Reboot", false),
+        ("hullkit.on_failure=halt", "power Halt", false),
+        ("hullkit.on_failure=poweroff", "power Off", false),
+    ] {
+        let recorder = boot(contract.clone(), |recorder| recorder.cmdline = cmdline.to_owned());
+        let has = |call: &str| recorder.transcript.iter().any(|line| line == call);
+        assert!(has(power), "{cmdline}: {:?}", recorder.transcript);
+        assert_eq!(has("write /proc/sys/kernel/panic 5"), panic, "{cmdline}");
+    }
 }
 
 #[test]

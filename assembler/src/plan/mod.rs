@@ -341,6 +341,8 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),
         network: manifest.network.as_ref().map(network::interfaces).unwrap_or_default(),
         volumes: volumes.iter().map(volumes::Volume::contract).collect(),
+        on_failure: boot::on_failure(manifest),
+        watchdog: boot::watchdog(manifest),
         // What the images of a manifest for LinuxKit's init do there, they expect services to be there for.
         onshutdown_first: options.replace_init && !manifest.builtin_init(),
         ..Contract::default()

@@ -153,7 +153,7 @@ fn decide<S: Sys>(
     watch::end(host, position);
     let now = host.sys.uptime();
     let unit = &mut host.units[position];
-    unit.life.started |= matches!(ending, Ending::Ended(_));
+    unit.life.started |= matches!(ending, Ending::Ended(_) | Ending::OutOfMemory(..));
     unit.life.proven |= unit.ran >= HELD;
     let policy = match unit.kind {
         Kind::Network => Restart::OnFailure(None),
