@@ -44,7 +44,10 @@ fn abis(arch: Arch) -> Vec<Abi> {
         Arch::Arm64 => {
             let private = [("breakpoint", 0xf_0001), ("cacheflush", 0xf_0002), ("set_tls", 0xf_0005)];
             let arm = numbers!(arm).into_iter().chain(private).collect();
-            vec![Abi { audit: 0xc000_00b7, numbers: numbers!(aarch64) }, Abi { audit: 0x4000_0028, numbers: arm }]
+            // The crate has the kernel's header's name for it, all others the one that 64-bit machines call it by.
+            let usual = |name| if name == "fstatat" { "newfstatat" } else { name };
+            let arm64 = numbers!(aarch64).into_iter().map(|(name, number)| (usual(name), number)).collect();
+            vec![Abi { audit: 0xc000_00b7, numbers: arm64 }, Abi { audit: 0x4000_0028, numbers: arm }]
         }
     }
 }

@@ -88,6 +88,25 @@ fn a_call_is_made_refused_or_unknown_on_every_machine() {
     }
 }
 
+/// Calls that no container makes, whatever its capabilities: of keys, of whole machines, and those that are long gone.
+const NEVER: &str = "_sysctl add_key afs_syscall bdflush create_module file_getattr file_setattr ftime get_kernel_syms getpmsg gtty idle
+    io_uring_enter io_uring_register io_uring_setup kexec_file_load kexec_load keyctl lock migrate_pages move_pages mpx nfsservctl nice
+    oldfstat oldlstat oldolduname oldstat olduname open_tree_attr pciconfig_iobase pciconfig_read pciconfig_write pivot_root prof profil
+    putpmsg query_module r#break readdir request_key security sgetmask sigaction signal sigpending sigsuspend ssetmask stty swapoff swapon
+    sysfs tuxcall ulimit uprobe uselib userfaultfd ustat vm86 vm86old vserver";
+
+#[test]
+fn no_call_is_refused_for_its_name() {
+    let never: Vec<&str> = NEVER.split_ascii_whitespace().collect();
+    let all = crate::plan::spec::capabilities::ALL.map(str::to_owned);
+    for abi in Arch::ALL.into_iter().flat_map(abis) {
+        let table = table(&abi, &all);
+        let refused = abi.numbers.iter().filter(|(_, number)| table[number] == Verdict::NotPermitted);
+        let strange: Vec<&str> = refused.map(|(name, _)| *name).filter(|name| !never.contains(name)).collect();
+        assert_eq!(strange, [""; 0], "{:#x}", abi.audit);
+    }
+}
+
 #[test]
 fn a_program_is_small() {
     for arch in Arch::ALL {
