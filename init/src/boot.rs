@@ -17,6 +17,7 @@ use crate::services::backoff::Ending;
 use crate::shutdown;
 use crate::sys::Sys;
 use crate::volumes;
+use crate::watchdog;
 
 /// One step of a boot.
 pub type Stage<S> = (&'static str, fn(&mut Host<S>) -> Result<(), BootError>);
@@ -121,6 +122,9 @@ impl BootError {
             Self::Container { ending: Ending::Unhealthy(_), .. } => {
                 "see what the probe says, and whether the service needs a longer `start_period`"
             }
+            Self::Container { ending: Ending::OutOfMemory(..), .. } => {
+                "give it more memory (`resources.memory.limit`), or the machine"
+            }
             Self::Container { .. } => {
                 "run the image elsewhere with the same command, or boot with `hullkit.on_failure=shell`"
             }
@@ -136,14 +140,17 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("mounts", early::mounts::mount),
         ("console", early::console::open),
         ("contract", early::contract::read),
+        ("failure", failure::prepare),
         ("memory", early::memory::check),
         ("modules", early::drivers::load),
         ("control", control::open),
         ("root", root::enter),
         ("control", control::open),
+        ("watchdog", watchdog::arm),
         ("name", early::name::set),
         ("network", network_child::start),
         ("root", root::web::enter),
+        ("watchdog", watchdog::arm_late),
         ("buttons", buttons),
         ("data", data::enter),
         ("volumes", volumes::mount),

@@ -1,29 +1,18 @@
 //! The kernel command line. In: its text. Out: [`Options`]. Pure.
 
+use crate::contract::OnFailure;
 use crate::root::wanted::Wanted;
 
 /// Longest command line that is looked at, in bytes; the kernels of both architectures stop at 2048.
 const LONGEST: usize = 64 << 10;
 
-/// What a boot that failed does after its failure screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailure {
-    /// Switch off, after a wait that lets a person read.
-    #[default]
-    PowerOff,
-    /// Start again, after the same wait.
-    Reboot,
-    /// Stop, and leave the screen as it is.
-    Halt,
-    /// Open a shell on the console if the image has one.
-    Shell,
-}
-
 /// The words of the kernel command line that are ours: those that start with `hullkit.`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
-    /// `hullkit.on_failure=poweroff|reboot|halt|shell`.
-    pub on_failure: OnFailure,
+    /// `hullkit.on_failure=poweroff|reboot|halt|shell`; the contract's if absent.
+    pub on_failure: Option<OnFailure>,
+    /// The kernel was told what follows a panic of its own: `panic=`.
+    pub panic: bool,
     /// `hullkit.root=UUID=…|LABEL=…|PARTUUID=…|PARTLABEL=…|/dev/…|file:/…|http://…|https://…`: where the root is; the contract's
     /// UUID if absent.
     pub root: Option<Wanted>,
@@ -42,12 +31,13 @@ pub fn parse(text: &str) -> Options {
     let end = text.floor_char_boundary(LONGEST);
     // After `--` the words belong to init, which the kernel passes as arguments; none are ours.
     for word in text[..end].split_ascii_whitespace().take_while(|word| *word != "--") {
+        options.panic |= word.starts_with("panic=");
         let Some(own) = word.strip_prefix("hullkit.") else { continue };
         match own {
-            "on_failure=poweroff" => options.on_failure = OnFailure::PowerOff,
-            "on_failure=reboot" => options.on_failure = OnFailure::Reboot,
-            "on_failure=halt" => options.on_failure = OnFailure::Halt,
-            "on_failure=shell" => options.on_failure = OnFailure::Shell,
+            "on_failure=poweroff" => options.on_failure = Some(OnFailure::PowerOff),
+            "on_failure=reboot" => options.on_failure = Some(OnFailure::Reboot),
+            "on_failure=halt" => options.on_failure = Some(OnFailure::Halt),
+            "on_failure=shell" => options.on_failure = Some(OnFailure::Shell),
             _ => {
                 let root = own.strip_prefix("root=").and_then(Wanted::parse);
                 let digest = own.strip_prefix("root_sha256=").filter(|text| is_digest(text));
@@ -76,7 +66,7 @@ mod tests {
     #[test]
     fn the_last_word_holds() {
         let options = parse("quiet hullkit.on_failure=shell console=ttyS0 hullkit.on_failure=halt\n");
-        assert_eq!(options, Options { on_failure: OnFailure::Halt, ..Options::default() });
+        assert_eq!(options, Options { on_failure: Some(OnFailure::Halt), ..Options::default() });
     }
 
     #[test]
@@ -100,6 +90,11 @@ mod tests {
     fn an_unknown_word_of_ours_is_kept_for_the_console() {
         assert_eq!(parse("hullkit.on_failure=explode").unknown, ["hullkit.on_failure=explode"]);
         assert_eq!(parse("hullkit").unknown, [""; 0]);
+    }
+
+    #[test]
+    fn a_word_of_the_kernels_about_panics_is_seen() {
+        assert!(parse("quiet panic=-1").panic && !parse("oops=panic -- panic=1").panic);
     }
 
     #[test]

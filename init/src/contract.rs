@@ -10,7 +10,7 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Version of the contract: raised whenever an older init would misread it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Where the contract lies in the host's root, an absolute path.
 pub const PATH: &str = "/hullkit/contract.json";
@@ -87,6 +87,84 @@ pub struct Contract {
     /// Least memory that the host works with, in bytes of `MemTotal`; not checked if 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub memory: u64,
+    /// What follows a failed boot, unless the kernel command line says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Seconds after which a hardware watchdog resets a machine whose init does not answer; none is used if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<u32>,
+    /// Programs that decide over system calls, each once, whoever is under it: [`Container::filter`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
+}
+
+impl Contract {
+    /// The program that decides over the system calls of a container; none if it may make any.
+    ///
+    /// # Errors
+    ///
+    /// [`NoFilter`]: the contract names one that it does not have.
+    pub fn filter(&self, container: &Container) -> Result<Option<&Filter>, NoFilter> {
+        container.filter.map(|position| self.filters.get(position).ok_or(NoFilter(position))).transpose()
+    }
+}
+
+/// What a boot that failed does after its failure screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Switch off, after a wait that lets a person read.
+    #[default]
+    PowerOff,
+    /// Start again, after the same wait.
+    Reboot,
+    /// Stop, and leave the screen as it is.
+    Halt,
+    /// Open a shell on the console if the image has one.
+    Shell,
+}
+
+/// A container is to run under a program that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the contract has no program {0} for its system calls: build the image again")]
+pub struct NoFilter(pub usize);
+
+/// A program of the kernel's that decides over system calls (seccomp): instructions as `struct sock_filter` has them in memory on a
+/// little-endian machine, as one number each. In JSON a text of 16 hexadecimal digits for each.
+///
+/// # Source
+///
+/// Linux, `include/uapi/linux/filter.h` and `Documentation/userspace-api/seccomp_filter.rst`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Filter(pub Vec<u64>);
+
+impl From<Filter> for String {
+    fn from(filter: Filter) -> Self {
+        filter.0.iter().map(|word| format!("{word:016x}")).collect()
+    }
+}
+
+impl TryFrom<String> for Filter {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const WRONG: &str = "a filter is 16 hexadecimal digits for each instruction";
+        let (words, rest) = text.as_bytes().as_chunks::<16>();
+        let word = |digits: &[u8; 16]| {
+            let number = str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit));
+            number.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or(WRONG)
+        };
+        if !rest.is_empty() || words.is_empty() || words.len() > Self::LONGEST {
+            return Err(WRONG);
+        }
+        words.iter().map(word).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Filter {
+    /// Most instructions of a program (`BPF_MAXINSNS`).
+    pub const LONGEST: usize = 4096;
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -164,6 +242,9 @@ pub struct Container {
     /// OCI runtime configuration. `root.path` is `rootfs`, relative to the bundle that init makes.
     #[serde(serialize_with = "in_order")]
     pub spec: Spec,
+    /// The program that decides over its system calls, a position in [`Contract::filters`]; it may make any if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<usize>,
     /// What init does around the container, from the manifest's `runtime`.
     #[serde(default, skip_serializing_if = "Runtime::is_empty")]
     pub runtime: Runtime,
@@ -494,6 +575,7 @@ mod tests {
                 lower: "/images/x/rootfs".into(),
                 readonly: false,
                 spec: SpecBuilder::default().process(process).build().unwrap(),
+                filter: None,
                 runtime: Runtime::default(),
                 restart: Restart::Always,
                 depends_on: Vec::new(),
@@ -509,5 +591,29 @@ mod tests {
         assert!((0..8).all(|_| bytes(&names) == bytes(&backwards)));
         let read: Container = serde_json::from_str(&bytes(&names)).unwrap();
         assert_eq!(read, container(&names));
+    }
+
+    #[test]
+    fn a_filter_is_sixteen_digits_for_each_instruction() {
+        let filter = Filter(vec![0x0000_0004_0000_0020, u64::MAX]);
+        let text = serde_json::to_string(&filter).unwrap();
+        assert_eq!(text, r#""0000000400000020ffffffffffffffff""#);
+        assert_eq!(serde_json::from_str::<Filter>(&text).unwrap(), filter);
+        for wrong in ["", "0", "+000000400000020", "000000040000002g", "00000004000000200", "ü00000040000002"] {
+            let error = Filter::try_from(wrong.to_owned()).unwrap_err();
+            assert!(error.contains("16 hexadecimal digits"), "{wrong}");
+        }
+        Filter::try_from("0".repeat(16 * (Filter::LONGEST + 1))).unwrap_err();
+    }
+
+    #[test]
+    fn a_container_never_runs_without_the_filter_that_it_should_have() {
+        let contract = Contract { filters: vec![Filter(vec![1])], ..Contract::default() };
+        let text = r#"{"name":"a","image":"a","lower":"/a","readonly":true,"spec":{"ociVersion":"1.2.1"}}"#;
+        let plain: Container = serde_json::from_str(text).unwrap();
+        let with = |filter| Container { filter, ..plain.clone() };
+        assert_eq!(contract.filter(&plain), Ok(None));
+        assert_eq!(contract.filter(&with(Some(0))), Ok(Some(&Filter(vec![1]))));
+        assert_eq!(contract.filter(&with(Some(1))), Err(NoFilter(1)));
     }
 }

@@ -1,21 +1,38 @@
 //! A boot that failed. In: the error. Out: one screen that explains it, the same as one line of JSON, and then what the kernel
-//! command line asks for.
+//! command line asks for, or else the manifest.
 
 use std::time::Duration;
 
 use crate::boot::BootError;
-use crate::cmdline::OnFailure;
 use crate::console::INIT;
+use crate::contract::OnFailure;
 use crate::control::protocol::What;
 use crate::host::{Host, Kind};
 use crate::shutdown;
 use crate::sys::{Power, Sys};
+use crate::watchdog;
 
 /// Lines of the container's own output that are shown.
 const LAST_LINES: usize = 20;
 
 /// How long the screen stays before the machine goes down.
 const READING: Duration = Duration::from_secs(5);
+
+/// Let the kernel do after a panic of its own what is to follow any other failure, if that is to start again. A panic that it was
+/// told about otherwise, on its command line or later by `sysctl`, is none of ours.
+///
+/// # Errors
+///
+/// None; the signature is that of a stage.
+pub fn prepare<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
+    if host.on_failure() == OnFailure::Reboot && !host.options.panic {
+        let seconds = READING.as_secs().to_string();
+        if let Err(cause) = host.sys.write("/proc/sys/kernel/panic", seconds.as_bytes()) {
+            host.say(&format!("could not have the kernel start again after a panic: {cause}"));
+        }
+    }
+    Ok(())
+}
 
 /// Explain, wait, and go down.
 pub fn stop<S: Sys>(host: &mut Host<S>, stage: &str, error: &BootError) {
@@ -32,7 +49,9 @@ pub fn stop<S: Sys>(host: &mut Host<S>, stage: &str, error: &BootError) {
     host.leave();
     host.control.tell(host.sys.uptime(), What::Failed { report });
     shutdown::flush(host);
-    if host.options.on_failure == OnFailure::Shell {
+    if host.on_failure() == OnFailure::Shell {
+        // Nobody feeds it while somebody types.
+        watchdog::disarm(host);
         match host.sys.shell() {
             Ok(()) => {}
             Err(cause) => host.say(&format!("no shell: {cause}")),
@@ -43,7 +62,7 @@ pub fn stop<S: Sys>(host: &mut Host<S>, stage: &str, error: &BootError) {
             host.turn(Some(deadline));
         }
     }
-    let power = host.asked.unwrap_or(match host.options.on_failure {
+    let power = host.asked.unwrap_or(match host.on_failure() {
         OnFailure::Reboot => Power::Reboot,
         OnFailure::Halt => Power::Halt,
         OnFailure::PowerOff | OnFailure::Shell => Power::Off,
@@ -87,7 +106,7 @@ fn screen<S: Sys>(host: &Host<S>, stage: &str, error: &BootError) -> (Vec<String
         log.extend_from_slice(seen);
     }
     lines.push(format!("  try:       {}", error.hint()));
-    lines.push(format!("  now:       {}", next(host.options.on_failure)));
+    lines.push(format!("  now:       {}", next(host.on_failure())));
     lines.push(rule);
     let report = serde_json::json!({
         "hullkit": "boot failed", "stage": stage, "container": name, "image": image, "error": error.to_string(),

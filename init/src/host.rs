@@ -7,6 +7,7 @@
 mod unit;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,15 +18,17 @@ use crate::button::Buttons;
 use crate::cmdline::Options;
 use crate::console::{Console, INIT};
 use crate::container::{Bundle, Section};
-use crate::contract::{Container, Contract};
+use crate::contract::{Container, Contract, OnFailure};
 use crate::control::protocol::{Stage, What};
 use crate::control::{self, Control};
 use crate::kmsg::Kmsg;
 use crate::logs::{Line, Ring, Stream};
+use crate::memory::Events;
 use crate::network_child;
 use crate::root;
 use crate::services::backoff::Ending;
 use crate::sys::{Exit, Power, Started, Sys, Want};
+use crate::watchdog::{self, Watchdog};
 
 /// This program, to be started again in another role.
 pub const ITSELF: &str = "/proc/self/exe";
@@ -87,6 +90,8 @@ pub struct Host<S> {
     pub online: bool,
     /// What the network child waits for: interface or rule, and what it lacks.
     pub waits_for: BTreeMap<String, String>,
+    /// What resets the machine if this program does not turn any more.
+    pub watchdog: Option<Watchdog>,
 }
 
 /// What a ready descriptor belongs to.
@@ -121,7 +126,14 @@ impl<S: Sys> Host<S> {
             asked: None,
             online: false,
             waits_for: BTreeMap::new(),
+            watchdog: None,
         }
+    }
+
+    /// What is to follow a failed boot.
+    #[must_use]
+    pub fn on_failure(&self) -> OnFailure {
+        self.options.on_failure.or(self.contract.on_failure).unwrap_or_default()
     }
 
     /// Show one line of init's own, with the kernel's uptime in front.
@@ -190,7 +202,7 @@ impl<S: Sys> Host<S> {
                 (root::web::start(&mut self.sys, &self.options, &contract), |pid, since| Phase::Running { pid, since })
             }
             Kind::Logs => {
-                let fed = self.sys.feed(ITSELF, &["logs"]);
+                let fed = self.sys.pipe_into(ITSELF, &["logs"]);
                 let started = fed.map(|(started, input)| {
                     self.control.feed(input, self.units[position].starts > 0);
                     started
@@ -200,13 +212,17 @@ impl<S: Sys> Host<S> {
             Kind::Probe(service) => match self.probed(&contract, service) {
                 Some((container, pid)) => {
                     self.units[position].ring = Ring::default();
-                    (self.sys.probe(container, pid), |pid, since| Phase::Running { pid, since })
+                    let filter = contract.filter(container).map_err(io::Error::other);
+                    let started = filter.and_then(|filter| self.sys.probe(container, filter, pid));
+                    (started, |pid, since| Phase::Running { pid, since })
                 }
                 None => return,
             },
             Kind::Container(section, index) => match Self::list(&contract, section).get(index) {
                 Some(container) => {
-                    (self.sys.start(section, container), |helper, since| Phase::Starting { helper, since })
+                    let filter = contract.filter(container).map_err(io::Error::other);
+                    let started = filter.and_then(|filter| self.sys.start(section, container, filter));
+                    (started, |helper, since| Phase::Starting { helper, since })
                 }
                 None => return,
             },
@@ -232,6 +248,7 @@ impl<S: Sys> Host<S> {
     /// Wait for the next event, at most until `deadline` (an uptime), and take in everything that is there.
     pub fn turn(&mut self, deadline: Option<Duration>) {
         control::pump(self);
+        let deadline = [deadline, watchdog::feed(self)].into_iter().flatten().min();
         let timeout = deadline.map(|at| at.saturating_sub(self.sys.uptime()));
         for token in self.wait(timeout) {
             match token {
@@ -397,6 +414,7 @@ impl<S: Sys> Host<S> {
 
     /// A unit is over: nothing of it stays running, its last words are read, its mounts go unless it may come back.
     fn close(&mut self, position: usize, ending: Ending) {
+        let ending = self.explain(position, ending);
         self.kill_group(position);
         for stream in [Stream::Out, Stream::Err] {
             let mut chunks = 0;
@@ -424,6 +442,25 @@ impl<S: Sys> Host<S> {
                 let _ = self.sys.detach(&target.display().to_string());
             }
         }
+    }
+
+    /// Tell whether a container died of too little memory: a signal by itself does not say.
+    fn explain(&mut self, position: usize, ending: Ending) -> Ending {
+        let (Ending::Ended(exit), Some(group)) = (&ending, self.cgroup(position)) else { return ending };
+        let text = self.sys.read(&format!("/sys/fs/cgroup{group}/memory.events")).unwrap_or_default();
+        let now = Events::parse(&String::from_utf8_lossy(&text));
+        let before = std::mem::replace(&mut self.units[position].memory, now);
+        match now.since(before, self.limit(position)).filter(|_| !exit.is_success()) {
+            Some(shortage) => Ending::OutOfMemory(*exit, shortage),
+            None => ending,
+        }
+    }
+
+    /// Most memory that a container may have, in bytes, if its manifest says.
+    fn limit(&self, position: usize) -> Option<i64> {
+        let Kind::Container(section, index) = self.units.get(position)?.kind else { return None };
+        let linux = Self::list(&self.contract, section).get(index)?.spec.linux().as_ref()?;
+        linux.resources().as_ref()?.memory().as_ref()?.limit()
     }
 
     /// Kill every process of a container, children that left its process tree included.

@@ -35,6 +35,8 @@ pub mod kmsg;
 #[cfg(feature = "pid1")]
 pub mod logs;
 #[cfg(feature = "pid1")]
+pub mod memory;
+#[cfg(feature = "pid1")]
 pub mod network;
 #[cfg(feature = "pid1")]
 pub mod network_child;
@@ -52,3 +54,5 @@ pub mod stop;
 pub mod sys;
 #[cfg(feature = "pid1")]
 pub mod volumes;
+#[cfg(feature = "pid1")]
+pub mod watchdog;

@@ -9,6 +9,7 @@ use crate::onboot;
 use crate::services::order;
 use crate::stop;
 use crate::sys::{Power, Sys};
+use crate::watchdog;
 
 /// How long processes that nobody started may take.
 const LEFTOVERS: Duration = Duration::from_secs(1);
@@ -50,6 +51,9 @@ pub fn run<S: Sys>(host: &mut Host<S>, power: Power) {
     unmount_all(host);
     host.say("bye");
     flush(host);
+    if power == Power::Halt {
+        watchdog::disarm(host);
+    }
     if let Err(cause) = host.sys.power(power) {
         host.say(&format!("the kernel refused to go down: {cause}"));
         flush(host);

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "the few system calls that have no safe wrapper; nothing else in the crate may")]
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -23,7 +23,7 @@ use rustix::system::RebootCommand;
 
 use crate::button::Buttons;
 use crate::container::{self, Section};
-use crate::contract::Container;
+use crate::contract::{Container, Filter};
 use crate::control::protocol::Exec;
 use crate::control::socket;
 use crate::disk::Disk;
@@ -145,8 +145,14 @@ pub trait Sys {
     fn control_port(&mut self) -> Option<OwnedFd>;
     /// Open the kernel's log from its oldest record on, for reading that never blocks.
     fn kernel_log(&mut self) -> io::Result<OwnedFd>;
-    /// Run a program in a container whose first process this is.
-    fn exec(&mut self, container: &Container, pid: u32, exec: &Exec) -> io::Result<Executed>;
+    /// Run a program in a container whose first process this is, and whose system calls this program decides over.
+    fn exec(
+        &mut self,
+        container: &Container,
+        filter: Option<&Filter>,
+        pid: u32,
+        exec: &Exec,
+    ) -> io::Result<Executed>;
     /// Create a directory; one that is there already is success.
     fn mkdir(&mut self, path: &str, mode: u32) -> io::Result<()>;
     /// Create a symbolic link; anything there already is success.
@@ -208,16 +214,22 @@ pub trait Sys {
     fn buttons(&mut self) -> Buttons;
     /// Wait, for a bounded time, until the console has sent what it took.
     fn drain_console(&mut self);
-    /// Start the helper process that creates a container.
-    fn start(&mut self, section: Section, container: &Container) -> io::Result<Started>;
+    /// Start the helper process that creates a container, whose system calls this program decides over.
+    fn start(&mut self, section: Section, container: &Container, filter: Option<&Filter>) -> io::Result<Started>;
     /// Start the helper process that probes a container, given its process, in a session of its own: exit code 0 is success.
-    fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started>;
+    fn probe(&mut self, container: &Container, filter: Option<&Filter>, pid: u32) -> io::Result<Started>;
     /// Start a program; its standard output is its report, its standard error its log.
     fn program(&mut self, path: &str, args: &[&str]) -> io::Result<Started>;
     /// As `program`, with a standard input, whose write end never blocks.
-    fn feed(&mut self, path: &str, args: &[&str]) -> io::Result<(Started, OwnedFd)>;
+    fn pipe_into(&mut self, path: &str, args: &[&str]) -> io::Result<(Started, OwnedFd)>;
     /// Replace PID 1's own console by a shell and wait for its end.
     fn shell(&mut self) -> io::Result<()>;
+    /// Have the machine reset unless it is fed again and again; tells how many seconds it will wait, which may be others.
+    fn arm(&mut self, seconds: u32) -> io::Result<u32>;
+    /// Feed what resets the machine.
+    fn feed(&mut self);
+    /// Let go what resets the machine.
+    fn disarm(&mut self) -> io::Result<()>;
     /// Send a signal to one process.
     fn kill(&mut self, pid: u32, signal: i32) -> io::Result<()>;
     /// Kill a process that leads a session, and all that it has started there.
@@ -236,6 +248,8 @@ pub struct Linux {
     signals: Option<File>,
     /// Knows the modules, and hears of devices.
     loader: Option<Loader>,
+    /// Resets the machine unless it is fed.
+    watchdog: Option<File>,
 }
 
 impl Sys for Linux {
@@ -269,7 +283,13 @@ impl Sys for Linux {
         Ok(rustix::fs::open("/dev/kmsg", OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
     }
 
-    fn exec(&mut self, container: &Container, pid: u32, exec: &Exec) -> io::Result<Executed> {
+    fn exec(
+        &mut self,
+        container: &Container,
+        filter: Option<&Filter>,
+        pid: u32,
+        exec: &Exec,
+    ) -> io::Result<Executed> {
         let target = process(pid)?;
         let ends = Ends::new(container, pid, exec)?;
         match fork()? {
@@ -278,7 +298,7 @@ impl Sys for Linux {
                 let ready = rustix::process::setsid().map_err(io::Error::from).and_then(|_| ends.take());
                 close_others(&target);
                 release_signals();
-                leave(container::exec(container, pid, &target, &exec.command, ready.err()))
+                leave(container::exec(container, filter, (pid, &target), &exec.command, ready.err()))
             }
         }
     }
@@ -509,7 +529,7 @@ impl Sys for Linux {
         }
     }
 
-    fn start(&mut self, section: Section, container: &Container) -> io::Result<Started> {
+    fn start(&mut self, section: Section, container: &Container, filter: Option<&Filter>) -> io::Result<Started> {
         let (report, report_end) = pipe()?;
         let (stdout, stdout_end) = output_pipe(container)?;
         let (stderr, stderr_end) = output_pipe(container)?;
@@ -523,13 +543,13 @@ impl Sys for Linux {
                     .and_then(|()| rustix::stdio::dup2_stderr(&stderr_end));
                 close_others(&report_end);
                 release_signals();
-                container::helper(section, container, &report_end, ready.err().map(io::Error::from));
+                container::helper(section, container, filter, &report_end, ready.err().map(io::Error::from));
                 leave(0)
             }
         }
     }
 
-    fn probe(&mut self, container: &Container, pid: u32) -> io::Result<Started> {
+    fn probe(&mut self, container: &Container, filter: Option<&Filter>, pid: u32) -> io::Result<Started> {
         let (output, end) = output_pipe(container)?;
         let (null, report, spare) = (null()?, null()?, null()?);
         let target = process(pid)?;
@@ -542,7 +562,7 @@ impl Sys for Linux {
                     .and_then(|()| rustix::process::setsid());
                 close_others(&target);
                 release_signals();
-                leave(container::probe(container, pid, &target, ready.err().map(io::Error::from)))
+                leave(container::probe(container, filter, (pid, &target), ready.err().map(io::Error::from)))
             }
         }
     }
@@ -551,7 +571,7 @@ impl Sys for Linux {
         program(path, args, Stdio::null())
     }
 
-    fn feed(&mut self, path: &str, args: &[&str]) -> io::Result<(Started, OwnedFd)> {
+    fn pipe_into(&mut self, path: &str, args: &[&str]) -> io::Result<(Started, OwnedFd)> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&write, true)?;
         Ok((program(path, args, read.into())?, write))
@@ -559,6 +579,27 @@ impl Sys for Linux {
 
     fn shell(&mut self) -> io::Result<()> {
         Command::new("/bin/sh").spawn()?.wait().map(|_| ())
+    }
+
+    fn arm(&mut self, seconds: u32) -> io::Result<u32> {
+        let device = File::options().write(true).open("/dev/watchdog")?;
+        // It counts from now on, so it is kept even if it takes no other time.
+        let waits = watchdog_timeout(&device, seconds);
+        self.watchdog = Some(device);
+        waits
+    }
+
+    fn feed(&mut self) {
+        if let Some(device) = &mut self.watchdog {
+            // If it is refused, the machine resets: which is what is meant.
+            let _ = device.write(&[0]);
+        }
+    }
+
+    fn disarm(&mut self) -> io::Result<()> {
+        let Some(mut device) = self.watchdog.take() else { return Ok(()) };
+        // The letter means that the end of the file is meant.
+        device.write_all(b"V")
     }
 
     fn kill(&mut self, pid: u32, signal: i32) -> io::Result<()> {
@@ -784,6 +825,27 @@ fn resize(target: &str, blocks: u64) -> io::Result<()> {
     Err(io::Error::last_os_error())
 }
 
+/// Set how long a watchdog waits. Out: how long it will, in seconds.
+///
+/// # Source
+///
+/// Linux, `include/uapi/linux/watchdog.h`: `_IOWR('W', 6, int)` and `_IOR('W', 7, int)`.
+fn watchdog_timeout(device: &File, seconds: u32) -> io::Result<u32> {
+    const SET_TIMEOUT: libc::c_ulong = 0xc004_5706;
+    const GET_TIMEOUT: libc::c_ulong = 0x8004_5707;
+    let mut time = libc::c_int::try_from(seconds).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the command reads and writes one int, which outlives the call.
+    if unsafe { libc::ioctl(device.as_raw_fd(), SET_TIMEOUT as _, &raw mut time) } == 0 {
+        return u32::try_from(time).map_err(io::Error::other);
+    }
+    // Some have one time only, or do not take this one.
+    // SAFETY: the command writes one int, which outlives the call.
+    if unsafe { libc::ioctl(device.as_raw_fd(), GET_TIMEOUT as _, &raw mut time) } == 0 {
+        return u32::try_from(time).map_err(io::Error::other);
+    }
+    Ok(seconds)
+}
+
 /// Signals that PID 1 acts on; all others keep their default, which for PID 1 is to be ignored.
 const HANDLED: [i32; 7] =
     [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGPWR, libc::SIGIO];
@@ -902,6 +964,23 @@ pub fn restrict_devices(cgroup: &Path, program: &[u64]) -> io::Result<()> {
     // SAFETY: `attach` is the start of `union bpf_attr` for this command, as long as is said, and outlives the call.
     let attached = unsafe { libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attach, size_of::<Attach>()) };
     if attached == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Have the kernel run a program before every system call of this process, and of all that it starts.
+///
+/// # Errors
+///
+/// The error of seccomp(2). Without "no new privileges" it takes CAP_SYS_ADMIN.
+pub fn filter_calls(filter: &Filter) -> io::Result<()> {
+    // The words have the first field of an instruction in their lowest bits.
+    const _: () = assert!(cfg!(target_endian = "little") && size_of::<libc::sock_filter>() == size_of::<u64>());
+
+    let len = u16::try_from(filter.0.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: filter.0.as_ptr().cast_mut().cast() };
+    // SAFETY: the kernel reads `len` instructions of eight bytes each, as many as there are words, and writes none; they and
+    // `program` outlive the call.
+    let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Mount; an empty string stands for an absent source, type or option text.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hullkit_init::boot;
 use hullkit_init::button::Buttons;
 use hullkit_init::container::Section;
-use hullkit_init::contract::{Container, Contract};
+use hullkit_init::contract::{Container, Contract, Filter};
 use hullkit_init::control::protocol::Exec;
 use hullkit_init::disk::Disk;
 use hullkit_init::early::modules::{ModulesError, Report};
@@ -49,6 +49,10 @@ struct Recorder {
     cut_off: bool,
     /// The kernel command line.
     cmdline: String,
+    /// How many seconds the machine's watchdog waits, if there is one.
+    watchdog: Option<u32>,
+    /// What the cgroups of containers have seen, one text for each time that it is asked for.
+    memory: VecDeque<&'static str>,
     /// How the program that fetches a root ends, and what it says.
     fetched: (i32, &'static str),
     /// Modules that no index has, and modules that only the root's has.
@@ -85,6 +89,11 @@ fn said(text: &str) -> OwnedFd {
     read
 }
 
+/// What is noted of a program that decides over a container's system calls.
+fn filtered(filter: Option<&Filter>) -> String {
+    filter.map_or(String::new(), |filter| format!(" under a filter of {}", filter.0.len()))
+}
+
 impl Sys for Recorder {
     fn uptime(&self) -> Duration {
         self.clock.get()
@@ -115,12 +124,18 @@ impl Sys for Recorder {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    fn feed(&mut self, path: &str, args: &[&str]) -> io::Result<(Started, OwnedFd)> {
+    fn pipe_into(&mut self, path: &str, args: &[&str]) -> io::Result<(Started, OwnedFd)> {
         let (_, write) = sys::pipe()?;
         Ok((self.program(path, args)?, write))
     }
 
-    fn exec(&mut self, _container: &Container, _pid: u32, _exec: &Exec) -> io::Result<Executed> {
+    fn exec(
+        &mut self,
+        _container: &Container,
+        _filter: Option<&Filter>,
+        _pid: u32,
+        _exec: &Exec,
+    ) -> io::Result<Executed> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -177,6 +192,7 @@ impl Sys for Recorder {
         Ok(match path {
             hullkit_init::contract::PATH => self.contract.clone(),
             "/proc/cmdline" => self.cmdline.clone(),
+            path if path.ends_with("/memory.events") => self.memory.pop_front().unwrap_or_default().to_owned(),
             "/proc/meminfo" => "MemTotal:          98304 kB\nMemFree:           70000 kB\n".to_owned(),
             "/sys/fs/cgroup/cgroup.controllers" => "cpu memory pids\n".to_owned(),
             "/proc/self/mounts" => {
@@ -306,8 +322,8 @@ impl Sys for Recorder {
 
     fn drain_console(&mut self) {}
 
-    fn start(&mut self, section: Section, container: &Container) -> io::Result<Started> {
-        self.note(format!("start {} {}", section.name(), container.name));
+    fn start(&mut self, section: Section, container: &Container, filter: Option<&Filter>) -> io::Result<Started> {
+        self.note(format!("start {} {}{}", section.name(), container.name, filtered(filter)));
         let (helper, pid) = (self.pid(), self.pid());
         self.ended.push_back((helper, Exit::Code(0)));
         let named = |(name, _): &&(String, i32)| *name == container.name;
@@ -323,8 +339,8 @@ impl Sys for Recorder {
         Ok(Started { pid: helper, report: said(&format!("{{\"pid\":{pid}}}\n")), output })
     }
 
-    fn probe(&mut self, container: &Container, _: u32) -> io::Result<Started> {
-        self.note(format!("probe {}", container.name));
+    fn probe(&mut self, container: &Container, filter: Option<&Filter>, _: u32) -> io::Result<Started> {
+        self.note(format!("probe {}{}", container.name, filtered(filter)));
         let pid = self.pid();
         let next = self.probes.iter().position(|(name, _)| *name == container.name);
         match next.and_then(|at| self.probes.remove(at)).map_or(Some(0), |(_, code)| code) {
@@ -351,6 +367,21 @@ impl Sys for Recorder {
 
     fn shell(&mut self) -> io::Result<()> {
         self.note("shell".to_owned());
+        Ok(())
+    }
+
+    fn arm(&mut self, seconds: u32) -> io::Result<u32> {
+        self.note(format!("arm {seconds}"));
+        self.watchdog.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn feed(&mut self) {
+        let now = self.clock.get().as_secs_f64();
+        self.note(format!("feed at {now:.1}"));
+    }
+
+    fn disarm(&mut self) -> io::Result<()> {
+        self.note("disarm".to_owned());
         Ok(())
     }
 
@@ -406,7 +437,7 @@ const HEALTH: &str = r#","health":{"probe":{"exec":["true"]},"interval":30000,"t
 /// The contract of a host of these services.
 fn services(list: &[(&str, &str)]) -> String {
     let containers: Vec<String> = list.iter().map(|(name, more)| container(name, more)).collect();
-    format!(r#"{{"version":4,"services":[{}]}}"#, containers.join(","))
+    format!(r#"{{"version":5,"services":[{}]}}"#, containers.join(","))
 }
 
 /// What the recorder was asked that has to do with containers.
@@ -437,7 +468,7 @@ fn compare(name: &str, recorder: &Recorder) {
 #[test]
 fn a_boot_makes_its_calls_in_this_order() {
     let contract = format!(
-        r#"{{"version":4,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
+        r#"{{"version":5,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
             "network":[{{"id":"lan","dhcp":true}}],"onboot":{},"services":{},"onshutdown":{}}}"#,
         list(&["format", "seed"]),
         list(&["web", "cache"]),
@@ -450,7 +481,7 @@ fn a_boot_makes_its_calls_in_this_order() {
 #[test]
 fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before_the_services_stop() {
     let contract = format!(
-        r#"{{"version":4,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
+        r#"{{"version":5,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
             {{"name":"data","lower":"/containers/volumes/data/lower"}},
             {{"name":"fixed","lower":"/images/f/rootfs","readonly":true}}]}}"#,
         list(&["web"]),
@@ -465,9 +496,80 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
 }
 
 #[test]
+fn what_runs_in_a_container_runs_under_its_filter_or_not_at_all() {
+    let contract = services(&[("db", &format!(r#"{HEALTH},"filter":0"#)), ("bad", r#","filter":1,"restart":"no""#)]);
+    let contract = contract.replacen('{', r#"{"filters":["00000006000000ff"],"#, 1);
+    let recorder = boot(contract, |recorder| recorder.busy_until = second(2));
+    let calls: Vec<&String> =
+        recorder.transcript.iter().filter(|line| line.starts_with("start") || line.starts_with("probe")).collect();
+    assert_eq!(calls[..2], ["start services db under a filter of 1", "probe db under a filter of 1"], "{calls:?}");
+    assert!(!calls.iter().any(|line| line.contains("bad")), "{calls:?}");
+    let screen = recorder.console_text();
+    assert!(screen.contains("`bad` not started: no process for it: the contract has no program 1"), "{screen}");
+}
+
+#[test]
+fn a_container_that_is_killed_for_memory_is_told_whose() {
+    let limit = r#","spec":{"ociVersion":"1.2.1","linux":{"resources":{"memory":{"limit":1048576}}}}"#;
+    // In place of the configuration that every container of the tests has.
+    let contract = services(&[("db", limit), ("web", "")]).replacen(r#""spec":{"ociVersion":"1.2.1"},"#, "", 1);
+    let recorder = boot(contract, |recorder| {
+        recorder.brief.push(("db".to_owned(), 3));
+        recorder.memory = ["oom 1\noom_kill 1\n", "oom 1\noom_kill 2\n", "oom 1\noom_kill 2\n"].into();
+        recorder.busy_until = second(4);
+    });
+    let screen = recorder.console_text();
+    for line in [
+        "`db` ended, exit code 3, after a process of it was killed: out of memory (its limit is 1 MiB); starting",
+        "`db` ended, exit code 3, after a process of it was killed: out of memory (the host has no more); starting",
+        "`db` ended, exit code 3; starting",
+    ] {
+        assert!(screen.contains(line), "{line}\n{screen}");
+    }
+}
+
+/// The calls that have to do with a watchdog.
+fn about_watchdog(recorder: &Recorder) -> Vec<&str> {
+    let calls = recorder.transcript.iter().map(String::as_str);
+    calls.filter(|call| ["arm ", "feed ", "disarm", "power "].iter().any(|word| call.starts_with(word))).collect()
+}
+
+#[test]
+fn a_watchdog_is_fed_while_the_host_turns_and_let_go_where_nobody_is_to_answer() {
+    let contract = |more: &str| services(&[("web", "")]).replacen('{', &format!(r#"{{"watchdog":4{more},"#), 1);
+    let recorder = boot(contract(""), |recorder| {
+        recorder.watchdog = Some(2);
+        recorder.busy_until = second(3);
+    });
+    assert_eq!(about_watchdog(&recorder), ["arm 4", "feed at 1.0", "feed at 2.0", "feed at 3.0", "power Off"]);
+    let recorder =
+        boot(contract(r#","on_failure":"shell","memory":100663297"#), |recorder| recorder.watchdog = Some(4));
+    assert_eq!(about_watchdog(&recorder), ["power Off"]);
+    let recorder = boot(contract(""), |_| {});
+    let screen = recorder.console_text();
+    assert!(screen.contains("watchdog: none: entity not found; keep the driver"), "{screen}");
+}
+
+#[test]
+fn what_follows_a_failure_is_the_command_lines_or_else_the_contracts() {
+    let contract = r#"{"version":5,"on_failure":"reboot","memory":100663297}"#.to_owned();
+    for (cmdline, power, panic) in [
+        ("", "power Reboot", true),
+        ("panic=60", "power Reboot", false),
+        ("hullkit.on_failure=halt", "power Halt", false),
+        ("hullkit.on_failure=poweroff", "power Off", false),
+    ] {
+        let recorder = boot(contract.clone(), |recorder| recorder.cmdline = cmdline.to_owned());
+        let has = |call: &str| recorder.transcript.iter().any(|line| line == call);
+        assert!(has(power), "{cmdline}: {:?}", recorder.transcript);
+        assert_eq!(has("write /proc/sys/kernel/panic 5"), panic, "{cmdline}");
+    }
+}
+
+#[test]
 fn a_volume_that_leaves_its_folder_stops_the_boot() {
     for name in ["", "..", "a/b", "a,b", "a:b"] {
-        let contract = format!(r#"{{"version":4,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
+        let contract = format!(r#"{{"version":5,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
         let recorder = boot(contract, |_| {});
         let calls = recorder.transcript.iter().filter(|line| line.contains("/containers/")).count();
         assert_eq!(calls, 0, "{name:?}");
@@ -479,7 +581,7 @@ fn a_volume_that_leaves_its_folder_stops_the_boot() {
 #[test]
 fn an_onboot_container_that_fails_stops_the_boot() {
     let contract =
-        format!(r#"{{"version":4,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
+        format!(r#"{{"version":5,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
     let recorder = boot(contract, |recorder| recorder.fails = Some(("bad".to_owned(), 3)));
     compare("onboot_fails.txt", &recorder);
 }
@@ -492,14 +594,14 @@ fn a_contract_of_another_version_stops_the_boot() {
 
 #[test]
 fn contracts_that_the_tests_use_are_contracts() {
-    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":4,"services":{}}}"#, list(&["a"]))).unwrap();
+    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":5,"services":{}}}"#, list(&["a"]))).unwrap();
     assert_eq!(contract.services.len(), 1);
 }
 
 /// The contract of a host with a volume that keeps what is written.
 fn with_data() -> String {
     let volumes = r#"[{"name":"scratch","lower":"/x"},{"name":"db","lower":"/images/db/rootfs","persistent":true}]"#;
-    format!(r#"{{"version":4,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
+    format!(r#"{{"version":5,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
 }
 
 /// A disk of 4 MiB whose last partition, of one MiB, is called `name` and starts with the superblock of an ext4 file system; on a
@@ -563,7 +665,7 @@ fn a_host_that_is_to_keep_something_does_not_start_without_a_place_for_it() {
 /// The contract of a host with two images on its root, the second at its end: 16 KiB.
 fn with_root(more: &str) -> String {
     format!(
-        r#"{{"version":4,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
+        r#"{{"version":5,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
             {{"target":"/images/web/rootfs","offset":4096,"size":8192}},
             {{"target":"/lib/modules","offset":12288,"size":4096}}]}}}}"#,
         list(&["web"])
@@ -715,7 +817,7 @@ fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
 
 #[test]
 fn too_small_a_machine_is_told_so() {
-    let recorder = boot(r#"{"version":4,"memory":100663297}"#.to_owned(), |_| {});
+    let recorder = boot(r#"{"version":5,"memory":100663297}"#.to_owned(), |_| {});
     let screen = recorder.console_text();
     assert!(screen.contains("error:     this host needs 97 MiB of memory, and the machine has 96 MiB"), "{screen}");
 }

@@ -23,6 +23,8 @@ const MTU_MIN: u32 = 68;
 
 /// Smallest size from which on a file of lines is followed by another, in bytes.
 const SMALLEST_LOG: u64 = 64 << 10;
+/// What a watchdog can be set to: whole seconds, in which init has time to answer, and no more than the usual devices count.
+const WATCHDOG: std::ops::RangeInclusive<u64> = 2..=3600;
 
 /// Shortest time that a health check can wait.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -174,6 +176,12 @@ fn host(manifest: &Manifest, problems: &mut Problems<'_>) {
     }
     if let Some(section) = &manifest.logs {
         logs(section, manifest, problems);
+    }
+    for time in manifest.boot.iter().filter_map(|boot| boot.watchdog.as_ref()) {
+        let whole = time.value.0.subsec_nanos() == 0;
+        if !whole || !WATCHDOG.contains(&time.value.0.as_secs()) {
+            hinted(problems, &time.at, format!("`watchdog` cannot be `{}`", time.value), "whole seconds, 2s to 1h");
+        }
     }
     let modules = manifest.modules.iter();
     for name in modules.flat_map(|modules| modules.include.iter().flatten().chain(&modules.load)) {

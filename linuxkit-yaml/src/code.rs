@@ -104,6 +104,8 @@ codes! {
     ReadonlyVolume "readonly-volume" Warning,
     /// A key that has no effect beside another one, or none at all.
     NoEffect "no-effect" Warning,
+    /// A container that is not confined: `security: privileged` or `seccomp: unconfined`.
+    Privileged "privileged" Warning,
     /// Portable only: a key that is Hullkit's own; LinuxKit refuses it.
     OwnKey "own-key" Warning,
     /// Portable only: a value that only Hullkit understands.

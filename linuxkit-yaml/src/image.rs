@@ -16,6 +16,7 @@ use crate::resources::Resources;
 use crate::restart::Restart;
 use crate::runtime::Runtime;
 use crate::scalar::{Id, Mode};
+use crate::security::{Seccomp, Security};
 use crate::signal::Signal;
 use crate::span::Spanned;
 
@@ -30,6 +31,12 @@ pub struct Container {
     /// Containers that it waits for (Hullkit); not in a label, because an image does not know what else a host runs.
     #[serde(default, skip_serializing_if = "DependsOn::is_empty")]
     pub depends_on: DependsOn,
+    /// How far it is confined (Hullkit); not in a label, because no image frees itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<Spanned<Security>>,
+    /// Which system calls it may make (Hullkit); not in a label for the same reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Spanned<Seccomp>>,
     /// Everything else.
     #[serde(flatten)]
     pub config: ContainerConfig,
@@ -229,11 +236,19 @@ struct Head {
     image: Spanned<Reference>,
     #[serde(default)]
     depends_on: DependsOn,
+    #[serde(default)]
+    security: Option<Spanned<Security>>,
+    #[serde(default)]
+    seccomp: Option<Spanned<Seccomp>>,
 }
 
 impl<'de> Deserialize<'de> for Container {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct(SPLIT, &["name", "image", "depends_on"], ContainerVisitor)
+        deserializer.deserialize_struct(
+            SPLIT,
+            &["name", "image", "depends_on", "security", "seccomp"],
+            ContainerVisitor,
+        )
     }
 }
 
@@ -249,7 +264,7 @@ impl<'de> Visitor<'de> for ContainerVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut halves: A) -> Result<Container, A::Error> {
         let short = || serde::de::Error::custom("half a container");
         let config = halves.next_element()?.ok_or_else(short)?;
-        let Head { name, image, depends_on } = halves.next_element()?.ok_or_else(short)?;
-        Ok(Container { name, image, depends_on, config })
+        let Head { name, image, depends_on, security, seccomp } = halves.next_element()?.ok_or_else(short)?;
+        Ok(Container { name, image, depends_on, security, seccomp, config })
     }
 }

@@ -14,6 +14,7 @@ use crate::manifest::Manifest;
 use crate::node::{Entry, Kind, Node, shorten};
 use crate::problem::Problems;
 use crate::reference::Reference;
+use crate::security::{Seccomp, Security};
 use crate::span::{Position, Sources, Spanned};
 use crate::yaml;
 
@@ -36,7 +37,8 @@ const MOUNTED: &[&str] = &["dev", "proc", "run", "sys", "tmp"];
 const MOUNTED_BY_LINUXKIT: &[&str] = &["dev", "proc", "run", "sys", "tmp", "var"];
 
 /// Every rule, in no order: what they find is sorted.
-const RULES: &[fn(&mut Search<'_>)] = &[keys, hidden_files, closed_parents, duplicate_files, tags, volumes, own_values];
+const RULES: &[fn(&mut Search<'_>)] =
+    &[keys, hidden_files, closed_parents, duplicate_files, tags, volumes, privileged, own_values];
 
 /// Find what a manifest says that is probably not what was meant, and volumes that are not there.
 ///
@@ -316,6 +318,26 @@ fn volumes(search: &mut Search<'_>) {
 
 fn is(word: &Option<Spanned<String>>, what: &str) -> bool {
     word.as_ref().is_some_and(|word| word.value == what)
+}
+
+/// Containers that nothing holds back, or less than it would.
+fn privileged(search: &mut Search<'_>) {
+    let manifest = search.manifest;
+    for (_, container) in manifest.containers() {
+        if let Some(at) =
+            container.security.as_ref().filter(|word| word.value == Security::Privileged).map(|word| &word.at)
+        {
+            let message = format!("`{}` is privileged: whoever takes it over has the host", shorten(&container.name));
+            let hint = "give it the `capabilities`, `devices` and paths that it needs".to_owned();
+            search.add(Code::Privileged, at, message, hint);
+        }
+        if let Some(at) =
+            container.seccomp.as_ref().filter(|word| word.value == Seccomp::Unconfined).map(|word| &word.at)
+        {
+            let message = format!("`{}` may make every system call of the kernel", shorten(&container.name));
+            search.add(Code::Privileged, at, message, None);
+        }
+    }
 }
 
 /// Values that LinuxKit does not understand.

@@ -233,9 +233,20 @@ mod tests {
         for path in ours.difference(&theirs).filter(own) {
             let top = path.split('/').nth(1).unwrap();
             let within = ["boot", "hostname", "logs", "metrics", "network", "modules", "sysctl"].contains(&top);
-            let of_container = ["critical", "depends_on", "healthcheck", "restart", "stop_grace_period", "stop_signal"];
+            let of_container = [
+                "critical",
+                "depends_on",
+                "healthcheck",
+                "restart",
+                "seccomp",
+                "security",
+                "stop_grace_period",
+                "stop_signal",
+            ];
             assert!(
-                within || path.split('/').any(|key| of_container.contains(&key)) || path.ends_with("/persistent"),
+                within
+                    || path.split('/').any(|key| of_container.contains(&key))
+                    || ["/persistent", "/memory/high"].iter().any(|end| path.ends_with(end)),
                 "`{path}`: LinuxKit's or ours? Add it to the table, or here."
             );
         }

@@ -25,7 +25,7 @@ use crate::volume::Volume;
 /// Equality ignores positions and sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metrics, network, modules, sysctl and persistent, and a container's depends_on, healthcheck, restart, critical, stop_signal and stop_grace_period are Hullkit's."))]
+#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metrics, network, modules, sysctl and persistent, and a container's depends_on, security, seccomp, healthcheck, restart, critical, stop_signal, stop_grace_period and resources.memory.high are Hullkit's."))]
 pub struct Manifest {
     /// Kernel to boot; without one the result is not bootable.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -135,6 +135,8 @@ fn boot(first: Boot, later: Boot) -> Boot {
         root: later.root.or(first.root),
         stub: later.stub.or(first.stub),
         firmware: later.firmware.or(first.firmware),
+        on_failure: later.on_failure.or(first.on_failure),
+        watchdog: later.watchdog.or(first.watchdog),
     }
 }
 

@@ -64,6 +64,9 @@ pub struct Memory {
     /// Memory kept under pressure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<i64>,
+    /// Memory above which it is slowed down (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<i64>,
     /// Most memory and swap together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap: Option<i64>,

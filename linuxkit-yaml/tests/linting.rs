@@ -112,6 +112,19 @@ fn each_rule_finds_what_it_is_for_and_nothing_else() {
             "`hostname` is Hullkit's own key: LinuxKit refuses it",
         ),
         (
+            "onboot: [{IMAGE, security: privileged}]\nservices: [{IMAGE, security: default, seccomp: unconfined}]",
+            PLAIN,
+            &["1:44 privileged", "2:64 privileged"],
+            "`a` is privileged: whoever takes it over has the host",
+        ),
+        ("services: [{IMAGE, security: default, seccomp: default}]", PLAIN, &[], ""),
+        (
+            "services: [{IMAGE, security: default, seccomp: default, resources: {memory: {high: 1}}}]",
+            PORTABLE,
+            &["1:36 own-key", "1:55 own-key", "1:94 own-key"],
+            "`security` is Hullkit's own key: LinuxKit refuses it",
+        ),
+        (
             "services: [{IMAGE, depends_on: [b], healthcheck: {tcp: 1}, critical: true, stop_signal: 1, stop_grace_period: 1s}]",
             PORTABLE,
             &["1:36 own-key", "1:53 own-key", "1:76 own-key", "1:92 own-key", "1:108 own-key"],

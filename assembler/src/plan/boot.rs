@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use linuxkit_yaml::{BootRoot, Manifest};
+use hullkit_init::contract;
+use linuxkit_yaml::{BootRoot, Manifest, OnFailure};
 use serde::{Deserialize, Serialize};
 
 use super::files::{Places, expand, import};
@@ -44,6 +45,23 @@ impl Boot {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// What init is told to do after a failed boot.
+pub(super) fn on_failure(manifest: &Manifest) -> Option<contract::OnFailure> {
+    let word = manifest.boot.as_ref()?.on_failure.as_ref()?;
+    Some(match word.value {
+        OnFailure::Shell => contract::OnFailure::Shell,
+        OnFailure::Reboot => contract::OnFailure::Reboot,
+        OnFailure::PowerOff => contract::OnFailure::PowerOff,
+        OnFailure::Halt => contract::OnFailure::Halt,
+    })
+}
+
+/// Seconds that the hardware watchdog waits, if there is to be one.
+pub(super) fn watchdog(manifest: &Manifest) -> Option<u32> {
+    let time = manifest.boot.as_ref()?.watchdog.as_ref()?;
+    u32::try_from(time.value.0.as_secs()).ok()
 }
 
 impl Root {

@@ -11,10 +11,12 @@ use super::Layout;
 use super::health;
 use super::ids::Ids;
 use super::resources::{self, Rule};
+use super::security::Confinement;
 use super::spec::mounts::Mounts;
 use super::spec::runtime::{BindNs, Interface, Runtime};
 use super::spec::{self, capabilities, rlimits};
-use super::volumes;
+use super::{seccomp, volumes};
+use crate::platform::Arch;
 
 /// What compiling one container needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -35,13 +37,23 @@ pub(super) struct Input<'a> {
     pub image: &'a ImageConfiguration,
     /// The image's `HEALTHCHECK`, if it counts.
     pub health: Option<&'a Healthcheck>,
+    /// Docker's defaults hold it back where nobody says what does.
+    pub confined: bool,
+}
+
+impl Input<'_> {
+    fn confinement(&self) -> Confinement {
+        Confinement::of(self.entry, self.confined)
+    }
 }
 
 /// A compiled container, and the user to look up in its image if the image names one.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    /// What init runs.
+    /// What init runs; it has no place of a filter yet.
     pub container: contract::Container,
+    /// The program that decides over its system calls, if they are not all allowed.
+    pub filter: Option<contract::Filter>,
     /// The image's `USER`, unless the manifest or the label says as whom to run.
     pub user: Option<String>,
 }
@@ -70,8 +82,8 @@ fn keep<T>(problems: &mut Vec<Diagnostic>, result: Result<T, Box<Diagnostic>>) -
 
 /// Compile one container for Hullkit's init.
 ///
-/// In: `lower`, the absolute path of the image's root on the host.
-pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Vec<Diagnostic>> {
+/// In: `lower`, the absolute path of the image's root on the host; `arch`, the machine's.
+pub(super) fn compile(input: Input<'_>, lower: &str, arch: Arch) -> Result<Compiled, Vec<Diagnostic>> {
     let (entry, label) = (&input.entry.config, input.label);
     let config = config(&input)?;
     let at = &input.entry.name.at;
@@ -85,6 +97,7 @@ pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Vec<Dia
     let given = entry.uid.is_some() || label.uid.is_some();
     let user = input.image.config().as_ref().and_then(|config| config.user().clone());
     let health = health(&input).map_err(|problem| vec![*problem])?;
+    let listed = input.confinement().seccomp(input.entry);
     let restart = entry.restart.as_ref().or(label.restart.as_ref()).map(|restart| restart.value);
     Ok(Compiled {
         container: contract::Container {
@@ -93,6 +106,7 @@ pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Vec<Dia
             lower: lower.to_owned(),
             readonly: config.root.readonly,
             spec,
+            filter: None,
             runtime: runtime(&input).into(),
             restart: match (input.section, restart) {
                 (Section::Onboot | Section::Onshutdown, _) | (_, Some(linuxkit_yaml::Restart::No)) => {
@@ -107,6 +121,7 @@ pub(super) fn compile(input: Input<'_>, lower: &str) -> Result<Compiled, Vec<Dia
             critical: entry.critical.or(label.critical).unwrap_or(false),
             stop: stop(&input),
         },
+        filter: listed.then(|| seccomp::filter(arch, &config.process.capabilities.bounding)),
         user: user.filter(|user| !given && !matches!(user.as_str(), "" | "0" | "root" | "0:0" | "root:root")),
     })
 }
@@ -186,6 +201,7 @@ fn process(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::Process {
         [entrypoint, command].concat()
     };
     let args = pick(&entry.command, &label.command).cloned().unwrap_or_else(from_image);
+    let confinement = input.confinement();
     let cwd = Some(word(&entry.cwd, &label.cwd)).filter(|cwd| !cwd.is_empty()).map(str::to_owned);
     let working_dir = || image.and_then(|config| config.working_dir().clone()).filter(|folder| !folder.is_empty());
     spec::Process {
@@ -198,7 +214,9 @@ fn process(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::Process {
         cwd: cwd.or_else(working_dir).unwrap_or_else(|| "/".to_owned()),
         capabilities: keep(problems, capability_sets(input)).unwrap_or_default(),
         rlimits: rlimit_list(input, problems),
-        no_new_privileges: entry.no_new_privileges.or(label.no_new_privileges).unwrap_or(false),
+        no_new_privileges: *confinement
+            .pick(&entry.no_new_privileges, &label.no_new_privileges)
+            .unwrap_or(&confinement.no_new_privileges()),
         oom_score_adj: entry.oom_score_adj.or(label.oom_score_adj),
     }
 }
@@ -222,6 +240,9 @@ fn user(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::User {
 /// The five sets.
 fn capability_sets(input: &Input<'_>) -> Result<capabilities::Sets, Box<Diagnostic>> {
     let (entry, label) = (&input.entry.config, input.label);
+    if input.confinement() == Confinement::Privileged && entry.capabilities.is_none() {
+        return Ok(capabilities::Sets::all());
+    }
     let list = extended(&entry.capabilities, &label.capabilities, &entry.capabilities_add);
     let ambient: Vec<&Spanned<String>> = pick(&entry.ambient, &label.ambient).into_iter().flatten().collect();
     let texts = |list: &[&Spanned<String>]| list.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
@@ -245,6 +266,7 @@ fn rlimit_list(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> Vec<rlimits
 fn mounts(input: &Input<'_>, readonly: bool, problems: &mut Vec<Diagnostic>) -> Vec<spec::Mount> {
     let (entry, label) = (&input.entry.config, input.label);
     let mut mounts = Mounts::defaults(readonly);
+    input.confinement().shape(&mut mounts);
     for text in pick(&entry.tmpfs, &label.tmpfs).into_iter().flatten() {
         keep(problems, mounts.tmpfs(text).map_err(|error| diagnose(input, &text.at, error)));
     }
@@ -354,7 +376,15 @@ fn linux(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::Linux {
             problems.push(*diagnose(input, &word.at, message));
         }
     }
+    if let Some(word) = input.entry.seccomp.as_ref().filter(|_| input.layout == Layout::Linuxkit) {
+        let message = "LinuxKit's init applies no list of system calls: leave `seccomp` out, or use Hullkit's init";
+        problems.push(*diagnose(input, &word.at, message));
+    }
     let (devices, rules) = devices(input, problems);
+    let confinement = input.confinement();
+    let (masked, readonly) = confinement.paths();
+    let mut resources = resources::limits(pick(&entry.resources, &label.resources), rules);
+    resources.devices.splice(0..0, confinement.devices());
     // A name of its own is what a container with a `hostname` wants; LinuxKit's would fail to start without `uts: new`.
     let named = input.layout == Layout::Native && !word(&entry.hostname, &label.hostname).is_empty();
     let uts = Some(word(&entry.uts, &label.uts)).filter(|uts| !uts.is_empty() || !named).unwrap_or("new");
@@ -362,7 +392,7 @@ fn linux(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::Linux {
         uid_mappings: mappings(&entry.uid_mappings, &label.uid_mappings),
         gid_mappings: mappings(&entry.gid_mappings, &label.gid_mappings),
         sysctl: pick(&entry.sysctl, &label.sysctl).cloned().unwrap_or_default(),
-        resources: resources::limits(pick(&entry.resources, &label.resources), rules),
+        resources,
         cgroups_path: last(&entry.cgroups_path, &label.cgroups_path),
         namespaces: spec::namespaces(
             word(&entry.net, &label.net),
@@ -373,8 +403,8 @@ fn linux(input: &Input<'_>, problems: &mut Vec<Diagnostic>) -> spec::Linux {
         ),
         devices,
         rootfs_propagation: last(&entry.rootfs_propagation, &label.rootfs_propagation),
-        masked_paths: pick(&entry.masked_paths, &label.masked_paths).cloned().unwrap_or_default(),
-        readonly_paths: pick(&entry.readonly_paths, &label.readonly_paths).cloned().unwrap_or_default(),
+        masked_paths: confinement.pick(&entry.masked_paths, &label.masked_paths).cloned().unwrap_or(masked),
+        readonly_paths: confinement.pick(&entry.readonly_paths, &label.readonly_paths).cloned().unwrap_or(readonly),
     }
 }
 
@@ -449,17 +479,69 @@ mod tests {
     const IMAGE: &str = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},
         "config":{"Cmd":["x"],"StopSignal":"SIGQUIT","Healthcheck":{"Test":["CMD","probe"],"Interval":1000000000}}}"#;
 
-    /// Compile the first container of a section.
-    fn compiled(section: Section, keys: &str) -> contract::Container {
+    /// Compile the first container of a section. In: `confined`, whether it is for a manifest of Hullkit's own.
+    fn compile_one(section: Section, keys: &str, label: &str, confined: bool) -> Compiled {
         let text = format!("{}: [{{name: a, image: b{keys}}}]", section.key());
         let manifest = linuxkit_yaml::parse(text, "a.yml").unwrap();
         let image = ImageConfiguration::from_reader(IMAGE.as_bytes()).unwrap();
-        let (ids, label, health) = (Ids::of(&manifest), ContainerConfig::default(), health::of_image(IMAGE.as_bytes()));
+        let label = linuxkit_yaml::parse_label(label, "b").unwrap();
+        let (ids, health) = (Ids::of(&manifest), health::of_image(IMAGE.as_bytes()));
         let (_, entry) = manifest.containers().next().unwrap();
         let (manifest, ids, label, image) = (&manifest, &ids, &label, &image);
-        let layout = Layout::Native;
-        let input = Input { layout, manifest, ids, section, entry, label, image, health: health.as_ref() };
-        compile(input, "/x").unwrap().container
+        let (layout, health) = (Layout::Native, health.as_ref());
+        let input = Input { layout, manifest, ids, section, entry, label, image, health, confined };
+        compile(input, "/x", Arch::Amd64).unwrap()
+    }
+
+    fn compiled(section: Section, keys: &str) -> contract::Container {
+        compile_one(section, keys, "", true).container
+    }
+
+    /// How far a container is confined: a list of calls, no new privileges, hidden and read-only paths, options of `/sys`,
+    /// capabilities, device rules.
+    fn confinement(keys: &str, label: &str, confined: bool) -> (bool, bool, usize, usize, bool, usize, usize) {
+        let compiled = compile_one(Section::Services, keys, label, confined);
+        let json = serde_json::to_value(&compiled.container.spec).unwrap();
+        let count = |pointer| json.pointer(pointer).and_then(|list| list.as_array()).map_or(0, Vec::len);
+        let mounts = compiled.container.spec.mounts().clone().unwrap();
+        let sys = mounts.iter().find(|mount| mount.destination().as_os_str() == "/sys").unwrap();
+        (
+            compiled.filter.is_some(),
+            json.pointer("/process/noNewPrivileges") == Some(&true.into()),
+            count("/linux/maskedPaths"),
+            count("/linux/readonlyPaths"),
+            sys.options().clone().unwrap().contains(&"ro".to_owned()),
+            count("/process/capabilities/bounding"),
+            count("/linux/resources/devices"),
+        )
+    }
+
+    #[test]
+    fn a_container_is_confined_as_docker_does_it_unless_the_manifest_says_otherwise() {
+        let label = r#"{"capabilities":["CAP_CHOWN"],"maskedPaths":["/x"],"noNewPrivileges":false}"#;
+        for (keys, label, confined, want) in [
+            ("", "", true, (true, true, 12, 5, true, 0, 0)),
+            ("", label, true, (true, false, 1, 5, true, 1, 0)),
+            (
+                ", maskedPaths: [], readonlyPaths: [/a], noNewPrivileges: false",
+                "",
+                true,
+                (true, false, 0, 1, true, 0, 0),
+            ),
+            (", seccomp: unconfined", "", true, (false, true, 12, 5, true, 0, 0)),
+            (", security: privileged", label, true, (false, false, 0, 0, false, 41, 1)),
+            (
+                ", security: privileged, seccomp: default, capabilities: [CAP_KILL]",
+                "",
+                true,
+                (true, false, 0, 0, false, 1, 1),
+            ),
+            ("", "", false, (false, false, 0, 0, false, 0, 0)),
+            (", seccomp: default", "", false, (true, false, 0, 0, false, 0, 0)),
+            (", security: default", "", false, (true, true, 12, 5, true, 0, 0)),
+        ] {
+            assert_eq!(confinement(keys, label, confined), want, "{keys} {label} {confined}");
+        }
     }
 
     #[test]

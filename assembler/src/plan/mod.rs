@@ -11,6 +11,8 @@ mod logs;
 pub mod network;
 mod order;
 pub mod resources;
+mod seccomp;
+mod security;
 pub mod spec;
 pub mod volumes;
 
@@ -342,6 +344,8 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         logs: manifest.logs.as_ref().map(logs::plan).unwrap_or_default(),
         metrics: manifest.metrics.as_ref().map(|metrics| metrics.listen.value.0),
         volumes: volumes.iter().map(volumes::Volume::contract).collect(),
+        on_failure: boot::on_failure(manifest),
+        watchdog: boot::watchdog(manifest),
         // What the images of a manifest for LinuxKit's init do there, they expect services to be there for.
         onshutdown_first: options.replace_init && !manifest.builtin_init(),
         ..Contract::default()
@@ -444,6 +448,8 @@ fn containers(
     system: &mut Contract,
 ) -> Result<Vec<NamedUser>, PlanError> {
     let (mut users, mut problems) = (Vec::new(), order::check(manifest));
+    // What the images of a manifest for LinuxKit's init may do there, they may do under its replacement.
+    let theirs = options.replace_init && !manifest.builtin_init();
     for (section, entry) in manifest.containers() {
         let Some(one) = found.get(&name_of(&entry.image)) else { continue };
         let image = one.resolved.digest;
@@ -451,9 +457,10 @@ fn containers(
         let (label, config) = (&one.label, &one.config);
         // LinuxKit knows of no health, and a replaced init keeps that meaning.
         let health = one.health.as_ref().filter(|_| !options.replace_init);
+        let confined = !theirs;
         let layout = Layout::Native;
-        let input = container::Input { layout, manifest, ids, section, entry, label, image: config, health };
-        let compiled = match container::compile(input, &lower) {
+        let input = container::Input { layout, manifest, ids, section, entry, label, image: config, health, confined };
+        let mut compiled = match container::compile(input, &lower, options.arch) {
             Ok(compiled) => compiled,
             Err(found) => {
                 problems.extend(found);
@@ -469,12 +476,21 @@ fn containers(
         if let Some(user) = compiled.user.filter(|_| !options.replace_init) {
             users.push(NamedUser { section: section.key().to_owned(), index: list.len(), image, user });
         }
+        compiled.container.filter = compiled.filter.map(|filter| position(&mut system.filters, filter));
         list.push(contract::Container { name: unique(list, &compiled.container.name), ..compiled.container });
     }
     if problems.is_empty() {
         problems.extend(order::resolve(manifest, system).err().into_iter().flatten());
     }
     if problems.is_empty() { Ok(users) } else { Err(ManifestError { diagnostics: problems }.into()) }
+}
+
+/// Where a program is in the table of those that are needed; at its end if nobody needed it before.
+fn position(filters: &mut Vec<contract::Filter>, filter: contract::Filter) -> usize {
+    filters.iter().position(|other| *other == filter).unwrap_or_else(|| {
+        filters.push(filter);
+        filters.len() - 1
+    })
 }
 
 /// Make a container's name one that its section does not have yet: LinuxKit allows `onboot` to repeat one.
@@ -529,7 +545,8 @@ pub fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
     let (label, image) = (ContainerConfig::default(), ImageConfiguration::default());
     let containers = manifest.containers().flat_map(|(section, entry)| {
         let (label, image, ids) = (&label, &image, &ids);
-        let input = container::Input { layout, manifest, ids, section, entry, label, image, health: None };
+        let input =
+            container::Input { layout, manifest, ids, section, entry, label, image, health: None, confined: false };
         container::config(&input).err().unwrap_or_default()
     });
     let more = volumes::check(manifest, layout).into_iter().chain(order::check(manifest));

@@ -2,6 +2,8 @@
 //!
 //! Source: OCI runtime-spec 1.2.1, `config-linux.md`, "Control groups".
 
+use std::collections::BTreeMap;
+
 use linuxkit_yaml::{BlockIo, Cpu, InterfacePriority, Memory, Resources, Scalar};
 use serde::Serialize;
 
@@ -30,6 +32,9 @@ pub struct Limits {
     /// Network priorities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// Files of cgroup v2 for which the specification has no word, and what is written to each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unified: BTreeMap<String, String>,
 }
 
 /// Network priorities.
@@ -94,7 +99,7 @@ pub struct Pages {
 #[must_use]
 pub fn limits(resources: Option<&Resources>, rules: Vec<Rule>) -> Limits {
     let none = Resources::default();
-    let Resources { devices, memory, cpu, pids, blockio, hugepage_limits, network } =
+    let Resources { devices, mut memory, cpu, pids, blockio, hugepage_limits, network } =
         resources.unwrap_or(&none).clone();
     let own = devices.into_iter().flatten().map(|rule| Rule {
         allow: rule.allow.unwrap_or(false),
@@ -107,6 +112,10 @@ pub fn limits(resources: Option<&Resources>, rules: Vec<Rule>) -> Limits {
         page_size: page.page_size.map(page_size).unwrap_or_default(),
         limit: page.limit.unwrap_or(0),
     });
+    let high = memory.as_mut().and_then(|memory| memory.high.take());
+    if high.is_some() {
+        memory = memory.filter(|memory| *memory != Memory::default());
+    }
     Limits {
         devices: own.chain(rules).collect(),
         memory,
@@ -118,6 +127,7 @@ pub fn limits(resources: Option<&Resources>, rules: Vec<Rule>) -> Limits {
             class_id: network.class_id,
             priorities: network.priorities.into_iter().flatten().map(priority).collect(),
         }),
+        unified: high.map(|bytes| ("memory.high".to_owned(), bytes.to_string())).into_iter().collect(),
     }
 }
 
@@ -144,6 +154,20 @@ mod tests {
         for (bytes, name) in rows {
             assert_eq!(page_size(Scalar(bytes.to_owned())), name);
         }
+    }
+
+    #[test]
+    fn the_word_of_cgroup_v2_for_memory_goes_where_the_specification_has_a_place_for_it() {
+        let parse = |memory: &str| {
+            let text = format!("services: [{{name: a, image: x, resources: {{memory: {memory}}}}}]");
+            limits(linuxkit_yaml::parse(text, "t.yml").unwrap().services[0].config.resources.as_ref(), Vec::new())
+        };
+        let json = |limits: &Limits| serde_json::to_string(limits).unwrap();
+        assert_eq!(json(&parse("{high: 4096}")), r#"{"unified":{"memory.high":"4096"}}"#);
+        assert_eq!(
+            json(&parse("{high: 4096, limit: 8}")),
+            r#"{"memory":{"limit":8},"unified":{"memory.high":"4096"}}"#
+        );
     }
 
     #[test]

@@ -179,6 +179,7 @@ fn a_user_by_name_gets_the_images_numbers() {
         lower: Plan::image_root(&digest),
         readonly: true,
         spec: Default::default(),
+        filter: None,
         runtime: Default::default(),
         restart: Default::default(),
         depends_on: Vec::new(),

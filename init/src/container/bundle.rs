@@ -84,7 +84,8 @@ impl Bundle {
 
     /// Write the OCI configuration; from then on the bundle counts as prepared.
     pub(super) fn write_spec(&self, spec: &Spec) -> Result<(), StartError> {
-        let bytes = serde_json::to_vec(&with_cgroup(spec, self.section, &self.name)).map_err(StartError::Spec)?;
+        let bytes =
+            serde_json::to_vec(&as_libcontainer_wants(spec, self.section, &self.name)).map_err(StartError::Spec)?;
         let path = self.config();
         fs::write(&path, bytes).map_err(|cause| StartError::File { path, cause })
     }
@@ -147,9 +148,12 @@ fn default_cgroup(section: Section, name: &str) -> String {
     format!("/hullkit/{}/{name}", section.name())
 }
 
-/// Give a container that names no cgroup one of its own.
-fn with_cgroup(spec: &Spec, section: Section, name: &str) -> Spec {
+/// Give a container that names no cgroup one of its own, and leave its rights to [`super::program`], which gives them up last.
+fn as_libcontainer_wants(spec: &Spec, section: Section, name: &str) -> Spec {
     let mut spec = spec.clone();
+    if let Some(process) = spec.process_mut() {
+        process.set_capabilities(None);
+    }
     let linux = spec.linux_mut().get_or_insert_with(|| LinuxBuilder::default().build().unwrap_or_default());
     if linux.cgroups_path().is_none() {
         linux.set_cgroups_path(Some(PathBuf::from(default_cgroup(section, name))));
@@ -170,7 +174,7 @@ mod tests {
     fn a_container_gets_a_cgroup_and_a_word_for_propagation_that_libcontainer_knows() {
         for (own, want) in [("rshared", "shared"), ("shared", "shared"), ("rslave", "slave"), ("private", "private")] {
             let text = format!(r#"{{"ociVersion":"1.2.1","linux":{{"rootfsPropagation":"{own}"}}}}"#);
-            let spec = with_cgroup(&serde_json::from_str(&text).unwrap(), Section::Onboot, "a");
+            let spec = as_libcontainer_wants(&serde_json::from_str(&text).unwrap(), Section::Onboot, "a");
             let linux = spec.linux().clone().unwrap();
             assert_eq!(linux.rootfs_propagation().as_deref(), Some(want));
             assert_eq!(linux.cgroups_path().as_deref(), Some(Path::new("/hullkit/onboot/a")));

@@ -129,6 +129,10 @@ fn program(rules: &[Rule]) -> Vec<u64> {
             words.push(word(code, to, from, over, number));
         }
         words.extend([word(SET, 0, 0, 0, i32::from(rule.allow)), word(END, 0, 0, 0, 0)]);
+        // It covers everything. What would come after it is never reached, and the kernel takes no such program.
+        if end == 0 {
+            return words;
+        }
     }
     words.extend([word(SET, 0, 0, 0, 0), word(END, 0, 0, 0, 0)]);
     words
@@ -186,6 +190,15 @@ mod tests {
         for (kind, major, minor, access, want, what) in cases {
             assert_eq!(run(&words, kind, major, minor, access), want, "{what}");
         }
+    }
+
+    #[test]
+    fn nothing_follows_a_rule_that_covers_everything() {
+        let all = Rule { allow: true, kind: None, major: None, minor: None, access: ANY_ACCESS };
+        let rules: Vec<Rule> = [all].into_iter().chain(ALWAYS).collect();
+        let words = program(&rules);
+        assert!(run(&words, 2, 1, 1, 6) && run(&words, 1, 8, 0, 6));
+        assert_eq!(words[words.len() - 2..], [word(SET, 0, 0, 0, 1), word(END, 0, 0, 0, 0)]);
     }
 
     #[test]

@@ -14,7 +14,8 @@ use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use rustix::process::{Gid, Pid, Uid, WaitOptions, waitpid};
 use rustix::thread::ThreadNameSpaceType;
 
-use crate::contract::Container;
+use super::program;
+use crate::contract::{Container, Filter};
 use crate::sys;
 
 /// Exit code of a program that could not be run (POSIX, `sh`).
@@ -22,11 +23,17 @@ const NOT_RUN: i32 = 127;
 
 /// Run a program for somebody: the whole life of a helper process.
 ///
-/// In: `pid` and `target`, the container's first process; `broken`, what already failed while the helper was set up. Out: an exit
-/// code for PID 1.
-pub fn exec(container: &Container, pid: u32, target: &OwnedFd, words: &[String], broken: Option<io::Error>) -> i32 {
+/// In: `filter`, what decides over its system calls; `process`, the container's first one; `broken`, what already failed while the
+/// helper was set up. Out: an exit code for PID 1.
+pub fn exec(
+    container: &Container,
+    filter: Option<&Filter>,
+    process: (u32, &OwnedFd),
+    words: &[String],
+    broken: Option<io::Error>,
+) -> i32 {
     let result = match broken {
-        None => run(&container.spec, target, pid, words),
+        None => run(&container.spec, filter, process, words),
         Some(cause) => Err(cause),
     };
     result.unwrap_or_else(|cause| {
@@ -37,9 +44,14 @@ pub fn exec(container: &Container, pid: u32, target: &OwnedFd, words: &[String],
 
 /// Run a program to its end.
 ///
-/// In: `target` and `pid`, the container's first process; `words`, program and arguments, not empty. Out: its exit code, or 128 and the
+/// In: `filter`, what decides over its system calls; `pid` and `target`, the container's first process; `words`, program and arguments, not empty. Out: its exit code, or 128 and the
 /// number of the signal that killed it. This process is in the container's namespaces afterwards.
-pub(super) fn run(spec: &Spec, target: &OwnedFd, pid: u32, words: &[String]) -> io::Result<i32> {
+pub(super) fn run(
+    spec: &Spec,
+    filter: Option<&Filter>,
+    (pid, target): (u32, &OwnedFd),
+    words: &[String],
+) -> io::Result<i32> {
     let process = spec.process().clone().unwrap_or_default();
     join_cgroup(pid)?;
     if let Some(score) = process.oom_score_adj() {
@@ -54,7 +66,7 @@ pub(super) fn run(spec: &Spec, target: &OwnedFd, pid: u32, words: &[String]) -> 
     match sys::fork()? {
         Some(child) => wait(child),
         None => {
-            let cause = match restrict(&process) {
+            let cause = match restrict(&process, filter) {
                 Ok(()) => command(&process, words).exec(),
                 Err(cause) => cause,
             };
@@ -99,7 +111,7 @@ fn wait(child: u32) -> io::Result<i32> {
 }
 
 /// Become the container's user, and give up what it may not do. The order matters: each step needs rights that later ones take.
-fn restrict(process: &Process) -> io::Result<()> {
+fn restrict(process: &Process, filter: Option<&Filter>) -> io::Result<()> {
     let user = process.user();
     let groups: Vec<Gid> = user.additional_gids().iter().flatten().map(|group| Gid::from_raw(*group)).collect();
     rustix::thread::set_keep_capabilities(true)?;
@@ -111,13 +123,10 @@ fn restrict(process: &Process) -> io::Result<()> {
     // What a change of user has switched off, to be able to drop it.
     capabilities::reset_effective(syscall.as_ref()).map_err(io::Error::other)?;
     rustix::thread::set_keep_capabilities(false)?;
-    if let Some(kept) = process.capabilities() {
-        capabilities::drop_privileges(kept, syscall.as_ref()).map_err(io::Error::other)?;
-    }
     if process.no_new_privileges() == Some(true) {
         rustix::thread::set_no_new_privs(true)?;
     }
-    Ok(())
+    program::give_up(process.capabilities().as_ref(), filter)
 }
 
 fn command(process: &Process, words: &[String]) -> Command {

@@ -34,7 +34,7 @@ pub use bundle::{Bundle, cgroup};
 pub use exec::exec;
 pub use probe::probe;
 
-use crate::contract::Container;
+use crate::contract::{Container, Filter};
 
 /// Which list of the contract a container stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,9 @@ pub enum StartError {
         name: String,
     },
     /// A profile that nobody would apply is worse than none.
-    #[error("the container asks for a seccomp profile, which this init cannot apply; remove `linux.seccomp`")]
+    #[error(
+        "the container asks for a seccomp profile in `linux.seccomp`, which nobody has compiled: init applies the contract's `filters`"
+    )]
     Seccomp,
     /// A network interface could not be created, or moved into the container.
     #[error("could not {action} the network interface `{name}`")]
@@ -166,9 +168,15 @@ pub enum StartError {
 /// Create and start a container, and report how that went: the whole life of a helper process.
 ///
 /// In: `broken`, what already failed while the helper was set up.
-pub fn helper(section: Section, container: &Container, report: &OwnedFd, broken: Option<io::Error>) {
+pub fn helper(
+    section: Section,
+    container: &Container,
+    filter: Option<&Filter>,
+    report: &OwnedFd,
+    broken: Option<io::Error>,
+) {
     let result = match broken {
-        None => start(section, container),
+        None => start(section, container, filter),
         Some(cause) => Err(StartError::File { path: PathBuf::from("/dev/null"), cause }),
     };
     let report_line = match result {
@@ -182,7 +190,7 @@ pub fn helper(section: Section, container: &Container, report: &OwnedFd, broken:
 }
 
 /// Create and start a container.
-fn start(section: Section, container: &Container) -> Result<u32, StartError> {
+fn start(section: Section, container: &Container, filter: Option<&Filter>) -> Result<u32, StartError> {
     refuse(container)?;
     let log = why::Log::collect();
     let bundle = Bundle::new(section, &container.name)?;
@@ -205,7 +213,7 @@ fn start(section: Section, container: &Container) -> Result<u32, StartError> {
     let mut created = ContainerBuilder::new(bundle.id(), SyscallType::default())
         .with_root_path(bundle::STATE)
         .map_err(refused)?
-        .with_executor(program::Program)
+        .with_executor(program::Program::new(&container.spec, filter))
         .as_init(bundle.path())
         .with_systemd(false)
         .with_detach(true)

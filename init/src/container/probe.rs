@@ -10,19 +10,24 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::thread::ThreadNameSpaceType;
 
 use super::exec;
-use crate::contract::{Container, Probe};
+use crate::contract::{Container, Filter, Probe};
 
 /// Longest status line that is read, in bytes; real ones have some 20.
 const LONGEST_STATUS: u64 = 1024;
 
 /// Probe a container.
 ///
-/// In: `pid` and `target`, its first process; `broken`, what already failed while the helper was set up. Out: 0 if it works.
-pub fn probe(container: &Container, pid: u32, target: &OwnedFd, broken: Option<io::Error>) -> i32 {
+/// In: `filter`, what decides over its system calls; its first process; `broken`, what already failed while the helper was set up. Out: 0 if it works.
+pub fn probe(
+    container: &Container,
+    filter: Option<&Filter>,
+    (pid, target): (u32, &OwnedFd),
+    broken: Option<io::Error>,
+) -> i32 {
     let Some(check) = &container.health else { return 0 };
     let result = match (broken, &check.probe) {
         (Some(cause), _) => Err(cause),
-        (None, Probe::Exec(words)) => exec::run(&container.spec, target, pid, words),
+        (None, Probe::Exec(words)) => exec::run(&container.spec, filter, (pid, target), words),
         (None, Probe::Tcp(addresses)) => join_network(target).and_then(|()| connect(addresses)).map(|_| 0),
         (None, Probe::Http { addresses, host, path }) => join_network(target)
             .and_then(|()| connect(addresses))

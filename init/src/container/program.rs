@@ -1,32 +1,64 @@
-//! The last step of a container's start: becoming its program.
+//! The last steps of a container's start: giving up its rights, and becoming its program.
 //!
 //! libcontainer's own way refuses a container without `PATH`, even if its program is named by a whole path, as LinuxKit's
-//! images do; and what goes wrong in the very last moment is said to nobody.
+//! images do; and what goes wrong in the very last moment is said to nobody. It would also give up the rights before it lets
+//! anybody load a program that decides over system calls, and that takes one of them.
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use libcontainer::capabilities;
+use libcontainer::syscall::syscall::create_syscall;
 use libcontainer::workload::default::DefaultExecutor;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxCapabilities, Spec};
+
+use crate::contract::Filter;
+use crate::sys;
 
 /// Where a program without a path is looked for if the container has no `PATH`: execvp(3).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Becomes the program of a container.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Program;
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    capabilities: Option<LinuxCapabilities>,
+    filter: Option<Filter>,
+}
+
+impl Program {
+    /// What a container may do: nothing beyond its capabilities, and the system calls that its filter allows.
+    pub(super) fn new(spec: &Spec, filter: Option<&Filter>) -> Self {
+        let capabilities = spec.process().as_ref().and_then(|process| process.capabilities().clone());
+        Self { capabilities, filter: filter.cloned() }
+    }
+}
+
+/// Give up what a container's process may not do. The filter is first: without "no new privileges" it takes a capability.
+pub(super) fn give_up(capabilities: Option<&LinuxCapabilities>, filter: Option<&Filter>) -> io::Result<()> {
+    if let Some(filter) = filter {
+        let wrong = |cause: io::Error| io::Error::new(cause.kind(), format!("its list of system calls: {cause}"));
+        sys::filter_calls(filter).map_err(wrong)?;
+    }
+    if let Some(kept) = capabilities {
+        capabilities::drop_privileges(kept, create_syscall().as_ref()).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
 
 impl Executor for Program {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
-        let done = DefaultExecutor {}.exec(spec);
-        if done.is_err() {
-            // By now the container counts as started: its own output is where its end is looked into.
-            let (program, cause) = (name(spec).unwrap_or_default(), io::Error::last_os_error());
+        // By now the container counts as started: its own output is where its end is looked into.
+        let tell = |cause: &io::Error| {
+            let program = name(spec).unwrap_or_default();
             let _ = writeln!(io::stderr(), "hullkit: could not run `{program}`: {cause}");
-        }
-        done
+        };
+        give_up(self.capabilities.as_ref(), self.filter.as_ref()).map_err(|cause| {
+            tell(&cause);
+            ExecutorError::Other(cause.to_string())
+        })?;
+        DefaultExecutor {}.exec(spec).inspect_err(|_| tell(&io::Error::last_os_error()))
     }
 
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
@@ -108,9 +140,10 @@ mod tests {
             );
             serde_json::from_str::<Spec>(&text).unwrap()
         };
-        Program.validate(&spec("", "/bin/sh")).unwrap();
-        Program.validate(&spec("", "sh")).unwrap();
-        let error = Program.validate(&spec(r#""PATH=/nowhere""#, "sh")).unwrap_err().to_string();
+        let validate = |spec: Spec| Program::new(&spec, None).validate(&spec);
+        validate(spec("", "/bin/sh")).unwrap();
+        validate(spec("", "sh")).unwrap();
+        let error = validate(spec(r#""PATH=/nowhere""#, "sh")).unwrap_err().to_string();
         assert_eq!(error, "the image has no `sh` in `/nowhere`");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::container::{Report, Section};
 use crate::control::{Hand, Told};
 use crate::logs::Ring;
+use crate::memory::Events;
 use crate::services::backoff::{Backoff, Ending};
 use crate::services::life::Life;
 use crate::stop::Stopping;
@@ -84,6 +85,8 @@ pub struct Unit {
     pub ring: Ring,
     /// How long it had run when it ended last.
     pub ran: Duration,
+    /// What its cgroup had seen when it ended last: the counts outlive a restart.
+    pub memory: Events,
     /// Its waits between starts.
     pub backoff: Backoff,
     /// What it has been through as a service.
@@ -112,6 +115,7 @@ impl Unit {
             phase: Phase::Idle,
             ring: Ring::default(),
             ran: Duration::ZERO,
+            memory: Events::default(),
             backoff: Backoff::default(),
             life: Life::default(),
             stopping: Stopping::No,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::contract::Restart;
+use crate::memory::Shortage;
 use crate::sys::Exit;
 
 /// The first wait.
@@ -19,6 +20,8 @@ pub const HELD: Duration = Duration::from_secs(60);
 pub enum Ending {
     /// It ran, and its process ended.
     Ended(Exit),
+    /// It ran, and its process ended, of too little memory or after another process of it did.
+    OutOfMemory(Exit, Shortage),
     /// It could not be started.
     NotStarted(String),
     /// It runs, and does not work: the last thing a probe said.
@@ -37,6 +40,10 @@ impl std::fmt::Display for Ending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ended(exit) => write!(f, "ended, {exit}"),
+            Self::OutOfMemory(Exit::Signal(libc::SIGKILL), shortage) => write!(f, "killed: {shortage}"),
+            Self::OutOfMemory(exit, shortage) => {
+                write!(f, "ended, {exit}, after a process of it was killed: {shortage}")
+            }
             Self::NotStarted(error) => write!(f, "not started: {error}"),
             Self::Unhealthy(said) => write!(f, "unhealthy: {said}"),
         }

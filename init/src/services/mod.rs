@@ -170,7 +170,7 @@ fn decide<S: Sys>(
         }
         None => {}
     }
-    unit.life.started |= matches!(ending, Ending::Ended(_));
+    unit.life.started |= matches!(ending, Ending::Ended(_) | Ending::OutOfMemory(..));
     unit.life.proven |= unit.ran >= HELD;
     let policy = match unit.kind {
         Kind::Network | Kind::Logs | Kind::Metrics => Restart::OnFailure(None),

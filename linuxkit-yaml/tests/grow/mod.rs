@@ -198,6 +198,8 @@ impl Generator {
             }
             // What is kept is what is written.
             "Volume" if object.get("persistent") == Some(&true.into()) => drop(object.remove("readonly")),
+            // Whole seconds, and not too many.
+            "Boot" => object.retain(|key, _| key != "watchdog"),
             // Only one probe at a time, and waits that are not none.
             "Healthcheck" => object
                 .retain(|key, _| !["http", "tcp", "interval", "timeout", "start_interval"].contains(&key.as_str())),

@@ -29,6 +29,11 @@ pub(crate) fn no_new_privileges(_: &str) -> Facts {
     one("NoNewPrivs", status("NoNewPrivs"))
 }
 
+/// 2 is a program that decides over system calls; and how many there are.
+pub(crate) fn seccomp(_: &str) -> Facts {
+    one("Seccomp", format!("{} {}", status("Seccomp"), status("Seccomp_filters")))
+}
+
 pub(crate) fn ids(_: &str) -> Facts {
     vec![("uid".into(), status("Uid")), ("gid".into(), status("Gid"))]
 }

@@ -4,6 +4,7 @@
 //! It judges nothing: what a fact must be stands in the case. Words are done in order, so that one may see what the one before
 //! it did. A word is a fact's name, or a name, a colon and what to look at (`file:/etc/motd`); [`WORDS`] lists them.
 
+mod call;
 mod facts;
 mod mounts;
 mod network;
@@ -16,8 +17,9 @@ use std::process::ExitCode;
 type Look = fn(&str) -> Vec<(String, String)>;
 
 /// Every word, and what it looks at.
-const WORDS: [(&str, Look); 29] = [
+const WORDS: [(&str, Look); 34] = [
     ("args", facts::args),
+    ("call", call::call),
     ("caps", facts::capabilities),
     ("cgroup", facts::cgroup),
     ("cwd", facts::cwd),
@@ -33,10 +35,12 @@ const WORDS: [(&str, Look); 29] = [
     ("owner", facts::owner),
     ("pids", facts::processes),
     ("rlimits", facts::rlimits),
+    ("seccomp", facts::seccomp),
     ("sysctl", facts::sysctl),
     ("mount", mounts::mount),
     ("link", network::link),
     ("links", network::links),
+    ("eat", try_it::eat),
     ("packet", network::packet),
     ("file", try_it::file),
     ("list", try_it::list),
@@ -45,6 +49,8 @@ const WORDS: [(&str, Look); 29] = [
     ("open", try_it::open),
     ("same-ns", try_it::same_namespace),
     ("stdout", try_it::stdout),
+    ("stop-init", call::stop_init),
+    ("wait", try_it::wait),
     ("write", try_it::write),
 ];
 
@@ -88,10 +94,13 @@ fn outcome<T>(done: Result<T, std::io::Error>) -> String {
             Some(1) => "EPERM".to_owned(),
             Some(2) => "ENOENT".to_owned(),
             Some(6) => "ENXIO".to_owned(),
+            Some(11) => "EAGAIN".to_owned(),
             Some(13) => "EACCES".to_owned(),
+            Some(14) => "EFAULT".to_owned(),
             Some(19) => "ENODEV".to_owned(),
             Some(22) => "EINVAL".to_owned(),
             Some(30) => "EROFS".to_owned(),
+            Some(38) => "ENOSYS".to_owned(),
             _ => error.to_string(),
         },
     }

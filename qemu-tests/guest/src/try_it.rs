@@ -53,6 +53,20 @@ pub(crate) fn write(what: &str) -> Facts {
     one(format!("write.{path}"), outcome(done))
 }
 
+/// Take so many MiB of memory, and keep them.
+pub(crate) fn eat(mib: &str) -> Facts {
+    let size = mib.parse::<usize>().unwrap_or(1) << 20;
+    // Every page is written, or it would be none.
+    let taken = vec![1_u8; size];
+    one("eaten", (std::hint::black_box(&taken).len() >> 20).to_string())
+}
+
+/// Wait for so many seconds.
+pub(crate) fn wait(seconds: &str) -> Facts {
+    std::thread::sleep(std::time::Duration::from_secs(seconds.parse().unwrap_or(1)));
+    one("waited", seconds)
+}
+
 /// Make a device node and open it: `PATH,c,MAJOR,MINOR`.
 pub(crate) fn mknod(what: &str) -> Facts {
     let words: Vec<&str> = what.split(',').collect();

@@ -286,6 +286,7 @@ impl Planner<'_> {
                 label: &one.label,
                 image: &one.config,
                 health: None,
+                confined: false,
             };
             match container::config(&input) {
                 Ok(config) => {

@@ -69,6 +69,15 @@ pub struct Sets {
     pub ambient: Vec<String>,
 }
 
+impl Sets {
+    /// Everything, as for a program that root starts on the host.
+    #[must_use]
+    pub fn all() -> Self {
+        let all = ALL.map(str::to_owned).to_vec();
+        Self { bounding: all.clone(), effective: all.clone(), permitted: all, ..Self::default() }
+    }
+}
+
 /// Why a list of capabilities means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CapabilityError {

@@ -62,6 +62,14 @@ impl Mounts {
         self.0.contains_key(destination)
     }
 
+    /// Make what is mounted on a destination read-only, or writable; nothing if there is no mount.
+    pub fn set_readonly(&mut self, destination: &str, readonly: bool) {
+        if let Some(mount) = self.0.get_mut(destination) {
+            mount.options.retain(|word| word != "ro");
+            mount.options.extend(readonly.then(|| "ro".to_owned()));
+        }
+    }
+
     /// Add a `tmpfs` entry: `destination[:options]`.
     ///
     /// # Errors

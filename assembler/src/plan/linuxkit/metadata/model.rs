@@ -305,6 +305,8 @@ impl Writer {
         record.some("runtime", config.runtime.as_ref().map(|runtime| self.runtime(runtime)));
         record.some("restart", config.restart.as_ref().map(|restart| text(restart.value.to_string())));
         record.some("depends_on", (!container.depends_on.is_empty()).then(|| own(&container.depends_on)).transpose()?);
+        record.some("security", container.security.as_ref().map(own).transpose()?);
+        record.some("seccomp", container.seccomp.as_ref().map(own).transpose()?);
         record.some("healthcheck", config.healthcheck.as_ref().map(own).transpose()?);
         record.some("critical", config.critical.map(Node::Bool));
         record.some("stop_signal", config.stop_signal.as_ref().map(|signal| text(signal.value.to_string())));
@@ -366,6 +368,7 @@ impl Writer {
             let mut record = self.record();
             record.oci_pointer("limit", null_or(memory.limit));
             record.oci_pointer("reservation", null_or(memory.reservation));
+            record.some("high", memory.high.map(|high| null_or(Some(high))));
             record.oci_pointer("swap", null_or(memory.swap));
             record.oci_pointer("kernel", null_or(memory.kernel));
             record.oci_pointer("kernelTCP", null_or(memory.kernel_tcp));
