@@ -6,6 +6,7 @@ use crate::data::{self, DataError};
 use crate::early;
 use crate::failure;
 use crate::host::Host;
+use crate::metadata;
 use crate::network_child;
 use crate::onboot;
 use crate::root::{self, RootError};
@@ -137,8 +138,10 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("modules", early::drivers::load),
         ("root", root::enter),
         ("name", early::name::set),
+        ("metadata", metadata::before),
         ("network", network_child::start),
         ("root", root::web::enter),
+        ("metadata", metadata::after),
         ("buttons", buttons),
         ("data", data::enter),
         ("volumes", volumes::mount),

@@ -3,6 +3,8 @@
 //! It is plain data, serialised as JSON at [`PATH`] inside the image. The kernel's modules have a table of their own at
 //! [`MODULES_PATH`], because most of a boot's reading time would otherwise go into a file that many hosts do not need.
 
+pub mod metadata;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +12,7 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Version of the contract: raised whenever an older init would misread it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Where the contract lies in the host's root, an absolute path.
 pub const PATH: &str = "/hullkit/contract.json";
@@ -60,6 +62,9 @@ pub struct Contract {
     /// Network interfaces to set up; the first rule that matches an interface is the one that applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network: Vec<Interface>,
+    /// Who tells the host its name, keys and configuration; nobody if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<metadata::Metadata>,
     /// Directories that containers bind by name; made before any container runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,

@@ -19,6 +19,7 @@ use crate::console::{Console, INIT};
 use crate::container::{Bundle, Section};
 use crate::contract::{Container, Contract};
 use crate::logs::{Line, Ring, Stream};
+use crate::metadata;
 use crate::network_child;
 use crate::root;
 use crate::services::backoff::Ending;
@@ -74,6 +75,8 @@ pub struct Host<S> {
     pub asked: Option<Power>,
     /// The network child has said that the host is online.
     pub online: bool,
+    /// Network rules in place of the contract's, as JSON.
+    pub rules: Option<String>,
     /// What the network child waits for: interface or rule, and what it lacks.
     pub waits_for: BTreeMap<String, String>,
 }
@@ -103,6 +106,7 @@ impl<S: Sys> Host<S> {
             absent: Vec::new(),
             asked: None,
             online: false,
+            rules: None,
             waits_for: BTreeMap::new(),
         }
     }
@@ -145,7 +149,13 @@ impl<S: Sys> Host<S> {
         let since = self.sys.uptime();
         let Some(kind) = self.units.get(position).map(|unit| unit.kind) else { return };
         let (started, phase): (_, fn(u32, Duration) -> Phase) = match kind {
-            Kind::Network => (self.sys.program(ITSELF, &["network"]), |pid, since| Phase::Running { pid, since }),
+            Kind::Network => {
+                let args = std::iter::once("network").chain(self.rules.as_deref()).collect::<Vec<_>>();
+                (self.sys.program(ITSELF, &args), |pid, since| Phase::Running { pid, since })
+            }
+            Kind::Metadata(moment) => {
+                (metadata::start(&mut self.sys, moment), |pid, since| Phase::Running { pid, since })
+            }
             Kind::Fetch => {
                 (root::web::start(&mut self.sys, &self.options, &contract), |pid, since| Phase::Running { pid, since })
             }

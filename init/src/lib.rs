@@ -5,6 +5,8 @@
 //! behind the feature `pid1`; it is a library only so that tests reach it.
 
 pub mod contract;
+#[cfg(feature = "manifest")]
+pub mod manifest;
 pub mod modalias;
 
 #[cfg(feature = "pid1")]
@@ -29,6 +31,8 @@ pub mod failure;
 pub mod host;
 #[cfg(feature = "pid1")]
 pub mod logs;
+#[cfg(feature = "pid1")]
+pub mod metadata;
 #[cfg(feature = "pid1")]
 pub mod network;
 #[cfg(feature = "pid1")]

@@ -50,6 +50,8 @@ struct Recorder {
     cmdline: String,
     /// How the program that fetches a root ends, and what it says.
     fetched: (i32, &'static str),
+    /// What the program that asks for metadata reports, once for each time; `None` does not end.
+    told: VecDeque<Option<&'static str>>,
     /// Modules that no index has, and modules that only the root's has.
     absent: (Vec<String>, Vec<String>),
     clock: Cell<Duration>,
@@ -242,7 +244,8 @@ impl Sys for Recorder {
     }
 
     fn signals(&mut self) -> Vec<i32> {
-        let serving = self.running.iter().any(|(name, _)| name != "network") && self.clock.get() >= self.busy_until;
+        let serving = self.running.iter().any(|(name, _)| name != "network" && name != "metadata")
+            && self.clock.get() >= self.busy_until;
         let quiet = self.ended.is_empty() && !self.signalled && serving;
         self.signalled |= quiet;
         if quiet { vec![libc::SIGUSR2] } else { vec![] }
@@ -305,6 +308,14 @@ impl Sys for Recorder {
         if path == hullkit_init::contract::FETCH {
             self.ended.push_back((pid, Exit::Code(self.fetched.0)));
             return Ok(Started { pid, report: said(""), output: [said(self.fetched.1), said("")] });
+        }
+        if path == hullkit_init::contract::metadata::PROGRAM {
+            let told = self.told.pop_front().unwrap_or(Some(""));
+            match told {
+                Some(_) => self.ended.push_back((pid, Exit::Code(0))),
+                None => self.running.push(("metadata".to_owned(), pid)),
+            }
+            return Ok(Started { pid, report: said(told.unwrap_or("")), output: [said("asked\n"), said("")] });
         }
         self.running.push(("network".to_owned(), pid));
         Ok(Started {
@@ -371,7 +382,7 @@ const HEALTH: &str = r#","health":{"probe":{"exec":["true"]},"interval":30000,"t
 /// The contract of a host of these services.
 fn services(list: &[(&str, &str)]) -> String {
     let containers: Vec<String> = list.iter().map(|(name, more)| container(name, more)).collect();
-    format!(r#"{{"version":4,"services":[{}]}}"#, containers.join(","))
+    format!(r#"{{"version":5,"services":[{}]}}"#, containers.join(","))
 }
 
 /// What the recorder was asked that has to do with containers.
@@ -402,7 +413,7 @@ fn compare(name: &str, recorder: &Recorder) {
 #[test]
 fn a_boot_makes_its_calls_in_this_order() {
     let contract = format!(
-        r#"{{"version":4,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
+        r#"{{"version":5,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
             "network":[{{"id":"lan","dhcp":true}}],"onboot":{},"services":{},"onshutdown":{}}}"#,
         list(&["format", "seed"]),
         list(&["web", "cache"]),
@@ -415,7 +426,7 @@ fn a_boot_makes_its_calls_in_this_order() {
 #[test]
 fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before_the_services_stop() {
     let contract = format!(
-        r#"{{"version":4,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
+        r#"{{"version":5,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
             {{"name":"data","lower":"/containers/volumes/data/lower"}},
             {{"name":"fixed","lower":"/images/f/rootfs","readonly":true}}]}}"#,
         list(&["web"]),
@@ -432,7 +443,7 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
 #[test]
 fn a_volume_that_leaves_its_folder_stops_the_boot() {
     for name in ["", "..", "a/b", "a,b", "a:b"] {
-        let contract = format!(r#"{{"version":4,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
+        let contract = format!(r#"{{"version":5,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
         let recorder = boot(contract, |_| {});
         let calls = recorder.transcript.iter().filter(|line| line.contains("/containers/")).count();
         assert_eq!(calls, 0, "{name:?}");
@@ -444,7 +455,7 @@ fn a_volume_that_leaves_its_folder_stops_the_boot() {
 #[test]
 fn an_onboot_container_that_fails_stops_the_boot() {
     let contract =
-        format!(r#"{{"version":4,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
+        format!(r#"{{"version":5,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
     let recorder = boot(contract, |recorder| recorder.fails = Some(("bad".to_owned(), 3)));
     compare("onboot_fails.txt", &recorder);
 }
@@ -457,14 +468,14 @@ fn a_contract_of_another_version_stops_the_boot() {
 
 #[test]
 fn contracts_that_the_tests_use_are_contracts() {
-    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":4,"services":{}}}"#, list(&["a"]))).unwrap();
+    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":5,"services":{}}}"#, list(&["a"]))).unwrap();
     assert_eq!(contract.services.len(), 1);
 }
 
 /// The contract of a host with a volume that keeps what is written.
 fn with_data() -> String {
     let volumes = r#"[{"name":"scratch","lower":"/x"},{"name":"db","lower":"/images/db/rootfs","persistent":true}]"#;
-    format!(r#"{{"version":4,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
+    format!(r#"{{"version":5,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
 }
 
 /// A disk of 4 MiB whose last partition, of one MiB, is called `name` and starts with the superblock of an ext4 file system; on a
@@ -528,7 +539,7 @@ fn a_host_that_is_to_keep_something_does_not_start_without_a_place_for_it() {
 /// The contract of a host with two images on its root, the second at its end: 16 KiB.
 fn with_root(more: &str) -> String {
     format!(
-        r#"{{"version":4,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
+        r#"{{"version":5,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
             {{"target":"/images/web/rootfs","offset":4096,"size":8192}},
             {{"target":"/lib/modules","offset":12288,"size":4096}}]}}}}"#,
         list(&["web"])
@@ -678,9 +689,55 @@ fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
     }
 }
 
+/// Boot a host that asks for metadata.
+fn boot_with_metadata(told: &[Option<&'static str>]) -> Recorder {
+    let contract = format!(
+        r#"{{"version":5,"hostname":"built","metadata":{{"timeout":30000,"allow":["hostname"]}},
+            "network":[{{"id":"lan","dhcp":true}}],"services":{}}}"#,
+        list(&["web"])
+    );
+    boot(contract, |recorder| recorder.told = told.iter().copied().collect())
+}
+
+#[test]
+fn metadata_is_asked_for_before_the_network_and_with_it() {
+    let told = "{\"provider\":\"AWS\",\"hostname\":\"told\",\"environment\":{\"db\":{\"A\":\"b\"}},\"network\":[{\"id\":\"late\"}]}\n";
+    compare("metadata.txt", &boot_with_metadata(&[Some("{}\n"), Some(told)]));
+}
+
+#[test]
+fn metadata_of_the_machine_itself_sets_up_the_network_and_nobody_else_is_asked() {
+    let told = "{\"provider\":\"CDROM\",\"hostname\":\"told\",\"network\":[{\"id\":\"new\",\"dhcp\":true}]}\n";
+    let recorder = boot_with_metadata(&[Some(told)]);
+    let calls = recorder.transcript.iter().filter(|call| call.starts_with("start /") || call.starts_with("hostname"));
+    let rules = r#"[{"id":"new","dhcp":true,"accept_ra":false}]"#;
+    let want = [
+        "hostname built",
+        "start /hullkit/metadata before-network",
+        "hostname told",
+        &format!("start /proc/self/exe network {rules}"),
+    ];
+    assert_eq!(calls.collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn a_boot_goes_on_without_metadata_whatever_the_program_does() {
+    for (told, want) in [
+        (&[Some("{}\n"), None][..], "metadata: nothing came in time, going on without"),
+        (&[Some("{}\n"), Some("{}\n")], "metadata: none, going on without"),
+        (&[Some("{\"provider\":\"x\",\"more\":1}\n")], "metadata: not understood, going on without: unknown field"),
+        (&[Some("{\"provider\":\"x\"")], "metadata: the program that asks ended, exit code 0, going on without"),
+        (&[Some("{\"provider\":\"x\",\"hostname\":\"a\\u001bb\"}\n")], "could not set the host name \"a\\u{1b}b\""),
+    ] {
+        let recorder = boot_with_metadata(told);
+        let screen = recorder.console_text();
+        assert!(screen.contains(want) && screen.contains("hullkit: ready"), "{screen}");
+    }
+}
+
 #[test]
 fn too_small_a_machine_is_told_so() {
-    let recorder = boot(r#"{"version":4,"memory":100663297}"#.to_owned(), |_| {});
+    let recorder = boot(r#"{"version":5,"memory":100663297}"#.to_owned(), |_| {});
     let screen = recorder.console_text();
     assert!(screen.contains("error:     this host needs 97 MiB of memory, and the machine has 96 MiB"), "{screen}");
 }
