@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use crate::build::Build;
 use crate::case::{Action, Case, Ends};
 use crate::cell::{self, Cell, KERNEL, NETBOOT};
+use crate::pages;
 use crate::place::Place;
 use crate::probe;
 use crate::web::Web;
@@ -36,6 +37,13 @@ pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::
     let mut machine = machine(case, cell, name, web.as_ref())?;
     let work = place.folder(&format!("{}-{cell}", case.name()));
     fs::create_dir_all(&work).with_context(|| format!("could not make the folder `{}`", work.display()))?;
+    for volume in &case.volumes {
+        machine.extra.extend(volume.attach(&case.folder, &work)?);
+    }
+    if let Some(pages) = &case.pages {
+        machine.network = None;
+        machine.extra.extend(pages::network(&case.folder.join(pages))?);
+    }
     if case.again.is_empty() {
         return once(case, &machine, &work.join("console.log"));
     }

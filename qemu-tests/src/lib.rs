@@ -12,8 +12,10 @@ pub mod case;
 pub mod cell;
 pub mod checker;
 pub mod command;
+pub mod pages;
 pub mod place;
 pub mod probe;
+pub mod volume;
 pub mod web;
 
 use anyhow::Context;
