@@ -38,10 +38,10 @@ UPPER_TARGET = $(shell echo $(TARGET_$1) | tr a-z- A-Z_)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: deps-build $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=stub-%) ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
+build: deps-build $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=metadata-%) $(ARCHES:%=stub-%) ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
 	cargo build --release --locked --workspace
 
-init: $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) ## build PID 1, and what fetches its root, for each of ARCHES
+init: $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=metadata-%) ## build PID 1, what fetches its root and what asks for metadata, for each of ARCHES
 
 # A static program: its package, its architecture, where it is put.
 define static
@@ -56,6 +56,9 @@ init-%:
 
 fetch-%:
 	$(call static,hullkit-fetch,$*,fetch/$*/hullkit-fetch)
+
+metadata-%:
+	$(call static,hullkit-metadata,$*,metadata/$*/hullkit-metadata)
 
 stubs: $(ARCHES:%=stub-%) ## fetch systemd's boot stub for each of ARCHES, with its notice
 

@@ -1,4 +1,4 @@
-//! PID 1, what fetches its root, and systemd's boot stub, carried inside this program so that a build needs nothing else.
+//! PID 1, what fetches its root, what asks for metadata, and systemd's boot stub, carried inside this program so that a build needs nothing else.
 
 use crate::platform::Arch;
 
@@ -7,6 +7,9 @@ const INITS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/inits.rs"))
 
 /// The same, each with the bytes of its static `hullkit-fetch`.
 const FETCHERS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/fetchers.rs"));
+
+/// The same, each with the bytes of its static `hullkit-metadata`.
+const METADATA: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/metadata.rs"));
 
 /// The same, each with the bytes of its stub.
 const STUBS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
@@ -31,6 +34,16 @@ pub struct NoInit {
     "this hullkit was built without a hullkit-fetch for {arch}; build it with `make init` and then `make`, or say `--root ram`"
 )]
 pub struct NoFetcher {
+    /// The architecture that is missing.
+    pub arch: Arch,
+}
+
+/// This `hullkit` carries nothing for the wanted architecture that asks for metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this hullkit was built without a hullkit-metadata for {arch}; build it with `make init` and then `make`, or leave out `metadata`"
+)]
+pub struct NoMetadata {
     /// The architecture that is missing.
     pub arch: Arch,
 }
@@ -61,6 +74,15 @@ pub fn init(arch: Arch) -> Result<&'static [u8], NoInit> {
 /// - [`NoFetcher`]: it was not there when this program was compiled.
 pub fn fetch(arch: Arch) -> Result<&'static [u8], NoFetcher> {
     find(FETCHERS, arch).ok_or(NoFetcher { arch })
+}
+
+/// Give the program that asks for metadata on `arch`: a static ELF executable.
+///
+/// # Errors
+///
+/// - [`NoMetadata`]: it was not there when this program was compiled.
+pub fn metadata(arch: Arch) -> Result<&'static [u8], NoMetadata> {
+    find(METADATA, arch).ok_or(NoMetadata { arch })
 }
 
 /// Give the program that UEFI starts on `arch` and that starts the kernel it is joined with: systemd-stub.

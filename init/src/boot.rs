@@ -9,6 +9,7 @@ use crate::early;
 use crate::failure;
 use crate::host::Host;
 use crate::logs;
+use crate::metadata;
 use crate::network_child;
 use crate::onboot;
 use crate::root::{self, RootError};
@@ -148,8 +149,10 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("control", control::open),
         ("watchdog", watchdog::arm),
         ("name", early::name::set),
+        ("metadata", metadata::before),
         ("network", network_child::start),
         ("root", root::web::enter),
+        ("metadata", metadata::after),
         ("watchdog", watchdog::arm_late),
         ("buttons", buttons),
         ("data", data::enter),

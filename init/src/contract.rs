@@ -3,6 +3,8 @@
 //! It is plain data, serialised as JSON at [`PATH`] inside the image. The kernel's modules have a table of their own at
 //! [`MODULES_PATH`], because most of a boot's reading time would otherwise go into a file that many hosts do not need.
 
+pub mod metadata;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -66,6 +68,9 @@ pub struct Contract {
     /// Where figures are shown over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
+    /// Who tells the host its name, keys and configuration; nobody if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<metadata::Metadata>,
     /// Directories that containers bind by name; made before any container runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,

@@ -24,6 +24,7 @@ use crate::control::{self, Control};
 use crate::kmsg::Kmsg;
 use crate::logs::{Line, Ring, Stream};
 use crate::memory::Events;
+use crate::metadata;
 use crate::network_child;
 use crate::root;
 use crate::services::backoff::Ending;
@@ -88,6 +89,8 @@ pub struct Host<S> {
     pub asked: Option<Power>,
     /// The network child has said that the host is online.
     pub online: bool,
+    /// Network rules in place of the contract's, as JSON.
+    pub rules: Option<String>,
     /// What the network child waits for: interface or rule, and what it lacks.
     pub waits_for: BTreeMap<String, String>,
     /// What resets the machine if this program does not turn any more.
@@ -125,6 +128,7 @@ impl<S: Sys> Host<S> {
             absent: Vec::new(),
             asked: None,
             online: false,
+            rules: None,
             waits_for: BTreeMap::new(),
             watchdog: None,
         }
@@ -196,7 +200,13 @@ impl<S: Sys> Host<S> {
         let since = self.sys.uptime();
         let Some(kind) = self.units.get(position).map(|unit| unit.kind) else { return };
         let (started, phase): (_, fn(u32, Duration) -> Phase) = match kind {
-            Kind::Network => (self.sys.program(ITSELF, &["network"]), |pid, since| Phase::Running { pid, since }),
+            Kind::Network => {
+                let args = std::iter::once("network").chain(self.rules.as_deref()).collect::<Vec<_>>();
+                (self.sys.program(ITSELF, &args), |pid, since| Phase::Running { pid, since })
+            }
+            Kind::Metadata(moment) => {
+                (metadata::start(&mut self.sys, moment), |pid, since| Phase::Running { pid, since })
+            }
             Kind::Metrics => (self.sys.program(ITSELF, &["metrics"]), |pid, since| Phase::Running { pid, since }),
             Kind::Fetch => {
                 (root::web::start(&mut self.sys, &self.options, &contract), |pid, since| Phase::Running { pid, since })

@@ -8,6 +8,8 @@ pub mod contract;
 pub mod control;
 #[cfg(feature = "ctl")]
 pub mod hullctl;
+#[cfg(feature = "manifest")]
+pub mod manifest;
 pub mod modalias;
 
 #[cfg(feature = "pid1")]
@@ -36,6 +38,7 @@ pub mod kmsg;
 pub mod logs;
 #[cfg(feature = "pid1")]
 pub mod memory;
+pub mod metadata;
 #[cfg(feature = "pid1")]
 pub mod network;
 #[cfg(feature = "pid1")]

@@ -55,6 +55,8 @@ struct Recorder {
     memory: VecDeque<&'static str>,
     /// How the program that fetches a root ends, and what it says.
     fetched: (i32, &'static str),
+    /// What the program that asks for metadata reports, once for each time; `None` does not end.
+    told: VecDeque<Option<&'static str>>,
     /// Modules that no index has, and modules that only the root's has.
     absent: (Vec<String>, Vec<String>),
     clock: Cell<Duration>,
@@ -293,7 +295,8 @@ impl Sys for Recorder {
     }
 
     fn signals(&mut self) -> Vec<i32> {
-        let serving = self.running.iter().any(|(name, _)| name != "network") && self.clock.get() >= self.busy_until;
+        let serving = self.running.iter().any(|(name, _)| name != "network" && name != "metadata")
+            && self.clock.get() >= self.busy_until;
         let quiet = self.ended.is_empty() && !self.signalled && serving;
         self.signalled |= quiet;
         if quiet { vec![libc::SIGUSR2] } else { vec![] }
@@ -356,6 +359,14 @@ impl Sys for Recorder {
         if path == hullkit_init::contract::FETCH {
             self.ended.push_back((pid, Exit::Code(self.fetched.0)));
             return Ok(Started { pid, report: said(""), output: [said(self.fetched.1), said("")] });
+        }
+        if path == hullkit_init::contract::metadata::PROGRAM {
+            let told = self.told.pop_front().unwrap_or(Some(""));
+            match told {
+                Some(_) => self.ended.push_back((pid, Exit::Code(0))),
+                None => self.running.push(("metadata".to_owned(), pid)),
+            }
+            return Ok(Started { pid, report: said(told.unwrap_or("")), output: [said("asked\n"), said("")] });
         }
         self.running.push(("network".to_owned(), pid));
         Ok(Started {
@@ -812,6 +823,52 @@ fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
         });
         assert!(!recorder.transcript.iter().any(|line| line.starts_with("attach")), "{:?}", recorder.transcript);
         assert!(recorder.console_text().contains("`/images/web/rootfs` does not lie in the root"));
+    }
+}
+
+/// Boot a host that asks for metadata.
+fn boot_with_metadata(told: &[Option<&'static str>]) -> Recorder {
+    let contract = format!(
+        r#"{{"version":5,"hostname":"built","metadata":{{"timeout":30000,"allow":["hostname"]}},
+            "network":[{{"id":"lan","dhcp":true}}],"services":{}}}"#,
+        list(&["web"])
+    );
+    boot(contract, |recorder| recorder.told = told.iter().copied().collect())
+}
+
+#[test]
+fn metadata_is_asked_for_before_the_network_and_with_it() {
+    let told = "{\"provider\":\"AWS\",\"hostname\":\"told\",\"environment\":{\"db\":{\"A\":\"b\"}},\"network\":[{\"id\":\"late\"}]}\n";
+    compare("metadata.txt", &boot_with_metadata(&[Some("{}\n"), Some(told)]));
+}
+
+#[test]
+fn metadata_of_the_machine_itself_sets_up_the_network_and_nobody_else_is_asked() {
+    let told = "{\"provider\":\"CDROM\",\"hostname\":\"told\",\"network\":[{\"id\":\"new\",\"dhcp\":true}]}\n";
+    let recorder = boot_with_metadata(&[Some(told)]);
+    let calls = recorder.transcript.iter().filter(|call| call.starts_with("start /") || call.starts_with("hostname"));
+    let rules = r#"[{"id":"new","dhcp":true,"accept_ra":false}]"#;
+    let want = [
+        "hostname built",
+        "start /hullkit/metadata before-network",
+        "hostname told",
+        &format!("start /proc/self/exe network {rules}"),
+    ];
+    assert_eq!(calls.collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn a_boot_goes_on_without_metadata_whatever_the_program_does() {
+    for (told, want) in [
+        (&[Some("{}\n"), None][..], "metadata: nothing came in time, going on without"),
+        (&[Some("{}\n"), Some("{}\n")], "metadata: none, going on without"),
+        (&[Some("{\"provider\":\"x\",\"more\":1}\n")], "metadata: not understood, going on without: unknown field"),
+        (&[Some("{\"provider\":\"x\"")], "metadata: the program that asks ended, exit code 0, going on without"),
+        (&[Some("{\"provider\":\"x\",\"hostname\":\"a\\u001bb\"}\n")], "could not set the host name \"a\\u{1b}b\""),
+    ] {
+        let recorder = boot_with_metadata(told);
+        let screen = recorder.console_text();
+        assert!(screen.contains(want) && screen.contains("hullkit: ready"), "{screen}");
     }
 }
 

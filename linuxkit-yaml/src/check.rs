@@ -8,6 +8,7 @@ use crate::file::File;
 use crate::health::Healthcheck;
 use crate::logs::Logs;
 use crate::manifest::Manifest;
+use crate::metadata::HostMetadata;
 use crate::network::{Destination, Network, NetworkRule, Route};
 use crate::problem::Problems;
 use crate::span::{Position, Spanned};
@@ -29,6 +30,10 @@ const WATCHDOG: std::ops::RangeInclusive<u64> = 2..=3600;
 /// Shortest time that a health check can wait.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
+/// How long a boot may wait for metadata.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(600);
+
 /// Add what is wrong with the meaning of `manifest` to `problems`.
 ///
 /// In: `wounded`, places of values beside which something wrong was left out.
@@ -46,6 +51,9 @@ pub(crate) fn manifest(manifest: &Manifest, wounded: &BTreeSet<(u32, u32)>, prob
         file(entry, problems);
     }
     host(manifest, problems);
+    if let Some(metadata) = &manifest.metadata {
+        asked(metadata, problems);
+    }
     if let Some(network) = &manifest.network {
         rules(network, problems);
     }
@@ -61,7 +69,7 @@ pub(crate) fn first_at(first: &Position, here: &Position) -> String {
     if first.file == here.file { format!("line {}", first.line) } else { first.to_string() }
 }
 
-fn hinted(problems: &mut Problems<'_>, at: &Position, message: impl Into<String>, hint: &str) {
+pub(crate) fn hinted(problems: &mut Problems<'_>, at: &Position, message: impl Into<String>, hint: &str) {
     if let Some(diagnostic) = problems.add(at, message) {
         diagnostic.hint = Some(hint.to_owned());
     }
@@ -134,7 +142,7 @@ fn volumes(manifest: &Manifest, problems: &mut Problems<'_>) {
 }
 
 /// Report a file without content, or with more than one.
-fn file(file: &File, problems: &mut Problems<'_>) {
+pub(crate) fn file(file: &File, problems: &mut Problems<'_>) {
     let given = |text: &Option<Spanned<String>>| text.as_ref().is_some_and(|text| !text.is_empty());
     let (directory, symlink) = (file.directory == Some(true), given(&file.symlink));
     let (source, metadata, contents) = (given(&file.source), file.metadata.is_some(), file.contents.is_some());
@@ -158,11 +166,7 @@ fn file(file: &File, problems: &mut Problems<'_>) {
 /// Check Hullkit's own sections about the host.
 fn host(manifest: &Manifest, problems: &mut Problems<'_>) {
     if let Some(name) = &manifest.hostname {
-        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-        if name.is_empty() || name.len() > HOSTNAME_MAX || !name.chars().all(legal) {
-            let message = format!("`{}` cannot be a host name", crate::node::shorten(name));
-            hinted(problems, &name.at, message, "1 to 64 letters, digits, `-`, `.` and `_`");
-        }
+        hostname(name, problems);
     }
     for key in manifest.sysctl.keys() {
         // The key becomes a path below /proc/sys.
@@ -225,7 +229,34 @@ fn logs(logs: &Logs, manifest: &Manifest, problems: &mut Problems<'_>) {
     }
 }
 
-fn rules(network: &Network, problems: &mut Problems<'_>) {
+/// Report what cannot be the name of a host.
+pub(crate) fn hostname(name: &Spanned<String>, problems: &mut Problems<'_>) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
+    if name.is_empty() || name.len() > HOSTNAME_MAX || !name.chars().all(legal) {
+        let message = format!("`{}` cannot be a host name", crate::node::shorten(name));
+        hinted(problems, &name.at, message, "1 to 64 letters, digits, `-`, `.` and `_`");
+    }
+}
+
+/// Check who is asked for metadata, and for how long.
+fn asked(metadata: &HostMetadata, problems: &mut Problems<'_>) {
+    let mut seen = Vec::new();
+    for provider in &metadata.providers {
+        if seen.contains(&&provider.value) {
+            let message = format!("`{}` is asked twice", crate::node::shorten(&provider.to_string()));
+            if let Some(diagnostic) = problems.add(&provider.at, message) {
+                diagnostic.code = Code::Duplicate;
+            }
+        }
+        seen.push(&provider.value);
+    }
+    let range = SHORTEST_PATIENCE..=LONGEST_PATIENCE;
+    if let Some(timeout) = metadata.timeout.as_ref().filter(|timeout| !range.contains(&timeout.value.0)) {
+        problems.add(&timeout.at, "`timeout` is between 1s and 10m: a boot waits for it");
+    }
+}
+
+pub(crate) fn rules(network: &Network, problems: &mut Problems<'_>) {
     for (name, rule) in &network.rules {
         let glob = rule.matches.as_ref().map_or(Some(name), |matches| matches.name.as_ref());
         if let Some(glob) = glob {

@@ -4,6 +4,7 @@ use crate::file::File;
 use crate::init::InitEntry;
 use crate::kernel::Kernel;
 use crate::manifest::Manifest;
+use crate::metadata::{Allow, HostMetadata};
 use crate::reference::Reference;
 use crate::scalar::{Id, Mode};
 use crate::span::Spanned;
@@ -27,6 +28,7 @@ impl Manifest {
         containers.for_each(|container| full_name(&mut container.image.value));
         self.volumes.iter_mut().for_each(volume);
         self.files.iter_mut().for_each(file);
+        self.metadata.iter_mut().for_each(metadata);
         self
     }
 }
@@ -67,4 +69,9 @@ fn file(file: &mut File) {
     }
     file.uid.get_or_insert_with(|| Spanned::unplaced(Id::Number(0)));
     file.gid.get_or_insert_with(|| Spanned::unplaced(Id::Number(0)));
+}
+
+fn metadata(metadata: &mut HostMetadata) {
+    metadata.timeout.get_or_insert_with(|| Spanned::unplaced(HostMetadata::TIMEOUT));
+    metadata.allow.get_or_insert_with(|| Allow::ALL.map(Spanned::unplaced).to_vec());
 }

@@ -11,6 +11,7 @@ use crate::image::Container;
 use crate::init::InitEntry;
 use crate::kernel::Kernel;
 use crate::logs::Logs;
+use crate::metadata::HostMetadata;
 use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::network::Network;
@@ -25,7 +26,7 @@ use crate::volume::Volume;
 /// Equality ignores positions and sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metrics, network, modules, sysctl and persistent, and a container's depends_on, security, seccomp, healthcheck, restart, critical, stop_signal, stop_grace_period and resources.memory.high are Hullkit's."))]
+#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metadata, metrics, network, modules, sysctl and persistent, and a container's depends_on, security, seccomp, healthcheck, restart, critical, stop_signal, stop_grace_period and resources.memory.high are Hullkit's."))]
 pub struct Manifest {
     /// Kernel to boot; without one the result is not bootable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +58,9 @@ pub struct Manifest {
     /// How the host's interfaces are set up (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// Who tells the host its name, keys and configuration when it boots (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<HostMetadata>,
     /// How the host boots from disks and the like (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,

@@ -8,7 +8,7 @@
 //! | `volumes` | one list after the other; a volume may be repeated word for word, but not with another content |
 //! | `trust`, `hostname` | the last that is given |
 //! | `network` | by rule name: a later rule replaces an earlier one in its place, new ones follow |
-//! | `boot` | key by key, the last that is given |
+//! | `boot`, `metadata` | key by key, the last that is given |
 //! | `modules.include`, `.load` | one list after the other |
 //! | `sysctl` | by key, the last wins |
 //!
@@ -22,6 +22,7 @@ use crate::error::ManifestError;
 use crate::kernel::Kernel;
 use crate::logs::Logs;
 use crate::manifest::Manifest;
+use crate::metadata::HostMetadata;
 use crate::modules::Modules;
 use crate::network::Network;
 use crate::problem::Problems;
@@ -66,6 +67,7 @@ fn two(mut first: Manifest, later: Manifest, problems: &mut Problems<'_>) -> Man
         trust: later.trust.or(first.trust),
         hostname: later.hostname.or(first.hostname),
         network: either(first.network, later.network, network),
+        metadata: either(first.metadata, later.metadata, metadata),
         boot: either(first.boot, later.boot, boot),
         logs: either(first.logs, later.logs, logs),
         metrics: later.metrics.or(first.metrics),
@@ -128,6 +130,14 @@ fn network(mut first: Network, later: Network) -> Network {
         }
     }
     first
+}
+
+fn metadata(first: HostMetadata, later: HostMetadata) -> HostMetadata {
+    HostMetadata {
+        providers: if later.providers.is_empty() { first.providers } else { later.providers },
+        timeout: later.timeout.or(first.timeout),
+        allow: later.allow.or(first.allow),
+    }
 }
 
 fn boot(first: Boot, later: Boot) -> Boot {

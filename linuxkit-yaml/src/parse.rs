@@ -132,7 +132,7 @@ fn simple<T: DeserializeOwned>(text: &str, name: &str, what: &str, dialect: Dial
 }
 
 /// Read the first document of a text; one without a value is as empty as no text.
-fn document(text: &str, name: &str, what: &str, problems: &mut Problems<'_>) -> Result<Node, ManifestError> {
+pub(crate) fn document(text: &str, name: &str, what: &str, problems: &mut Problems<'_>) -> Result<Node, ManifestError> {
     let root = yaml::read(text, name, problems).map_err(|(at, message)| problems.only(&at, message))?;
     if matches!(root.kind, Kind::Null) {
         return Err(ManifestError::whole(name, format!("the {what} is empty")));
@@ -141,7 +141,7 @@ fn document(text: &str, name: &str, what: &str, problems: &mut Problems<'_>) -> 
 }
 
 /// Refuse what is no text: too long, not UTF-8, with NUL bytes, or nothing but blanks and comments.
-fn readable<'a>(bytes: &'a [u8], name: &str, what: &str) -> Result<&'a str, ManifestError> {
+pub(crate) fn readable<'a>(bytes: &'a [u8], name: &str, what: &str) -> Result<&'a str, ManifestError> {
     if bytes.len() > MAX_BYTES {
         // Without the size: callers read no further than one byte beyond the limit.
         let most = MAX_BYTES / 1024 / 1024;

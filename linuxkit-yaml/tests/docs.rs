@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use linuxkit_yaml::{Code, parse, schema};
+use linuxkit_yaml::{Allow, Code, parse, parse_user_data, schema};
 use serde_json::Value;
 
 fn page() -> String {
@@ -21,6 +21,23 @@ fn every_example_is_a_right_manifest() {
         if let Err(error) = parse(block, "docs/manifest.md") {
             panic!("{error}\n{block}");
         }
+    }
+}
+
+#[test]
+fn every_example_of_metadata_is_a_manifest_or_user_data() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metadata.md");
+    let page = std::fs::read_to_string(path).expect("the page is there");
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    let (data, manifests): (Vec<&str>, Vec<&str>) =
+        blocks.into_iter().partition(|block| block.starts_with("#hullkit\n"));
+    assert!(!data.is_empty() && manifests.len() >= 2, "{} and {} examples", data.len(), manifests.len());
+    for block in data {
+        parse_user_data(block, "docs/metadata.md", &Allow::ALL).unwrap_or_else(|error| panic!("{error}"));
+    }
+    for block in manifests {
+        parse(block, "docs/metadata.md").unwrap_or_else(|error| panic!("{error}"));
     }
 }
 

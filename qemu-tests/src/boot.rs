@@ -12,6 +12,7 @@ use crate::build::Build;
 use crate::case::{Action, Case, Ends};
 use crate::cell::{self, Cell, KERNEL, NETBOOT};
 use crate::ctl;
+use crate::pages;
 use crate::place::Place;
 use crate::probe;
 use crate::web::Web;
@@ -42,6 +43,13 @@ pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::
     machine.control = control.as_ref().map(|control| control.path().to_owned());
     let work = place.folder(&format!("{}-{cell}", case.name()));
     fs::create_dir_all(&work).with_context(|| format!("could not make the folder `{}`", work.display()))?;
+    for volume in &case.volumes {
+        machine.extra.extend(volume.attach(&case.folder, &work)?);
+    }
+    if let Some(pages) = &case.pages {
+        machine.network = None;
+        machine.extra.extend(pages::network(&case.folder.join(pages))?);
+    }
     if case.again.is_empty() {
         return once(case, &machine, place, &work.join("console.log"));
     }

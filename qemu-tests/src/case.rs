@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use crate::cell::Cell;
+use crate::volume::Volume;
 use crate::web::Manners;
 use hullkit::platform::Arch;
 use hullkit::vm::Outcome;
@@ -28,6 +29,11 @@ pub struct Case {
     /// More arguments for QEMU, the same for every architecture.
     #[serde(default)]
     pub qemu: Vec<String>,
+    /// Volumes that the machine has besides.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
+    /// A file beside the case with the pages of servers on the machine's link; see [`crate::pages`].
+    pub pages: Option<String>,
     /// Words before those of the manifest on the kernel's command line.
     #[serde(default)]
     pub cmdline: String,

@@ -13,8 +13,10 @@ pub mod cell;
 pub mod checker;
 pub mod command;
 pub mod ctl;
+pub mod pages;
 pub mod place;
 pub mod probe;
+pub mod volume;
 pub mod web;
 
 use anyhow::Context;

@@ -15,6 +15,7 @@ use qemu_tests::build::Build;
 use qemu_tests::case::Case;
 use qemu_tests::cell::Cell;
 use qemu_tests::checker;
+use qemu_tests::pages;
 use qemu_tests::place::Place;
 
 /// Machines that run side by side unless `--test-threads` says otherwise: an emulated processor fills a real one.
@@ -25,6 +26,12 @@ fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
     if let Some(error) = launch::requested(&args) {
         return fail(&format!("could not become QEMU: {error}"));
+    }
+    // Servers on a machine's link are copies of it as well.
+    match pages::requested(&args) {
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) => return fail(&format!("could not answer: {error:#}")),
+        None => {}
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(MACHINES);

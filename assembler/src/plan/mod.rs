@@ -8,7 +8,6 @@ mod health;
 pub mod ids;
 pub mod linuxkit;
 mod logs;
-pub mod network;
 mod order;
 pub mod resources;
 mod seccomp;
@@ -23,7 +22,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hullkit_init::contract::{self, Contract};
-use linuxkit_yaml::{ContainerConfig, Diagnostic, Healthcheck, Manifest, ManifestError, Position, Reference, Section};
+use linuxkit_yaml::{
+    ContainerConfig, Diagnostic, Healthcheck, HostMetadata, Manifest, ManifestError, Position, Reference, Section,
+};
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,9 @@ pub struct Kernel {
     pub ucode: Option<String>,
     /// Modules to keep, with what they need; all of them if absent.
     pub modules: Option<Vec<String>>,
+    /// Modules to keep besides, if the kernel has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spare_modules: Vec<String>,
 }
 
 /// One image for one architecture.
@@ -340,9 +344,10 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),
         sysctl: manifest.sysctl.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect(),
         modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),
-        network: manifest.network.as_ref().map(network::interfaces).unwrap_or_default(),
+        network: manifest.network.as_ref().map(hullkit_init::manifest::interfaces).unwrap_or_default(),
         logs: manifest.logs.as_ref().map(logs::plan).unwrap_or_default(),
         metrics: manifest.metrics.as_ref().map(|metrics| metrics.listen.value.0),
+        metadata: manifest.metadata.as_ref().map(asked),
         volumes: volumes.iter().map(volumes::Volume::contract).collect(),
         on_failure: boot::on_failure(manifest),
         watchdog: boot::watchdog(manifest),
@@ -538,6 +543,9 @@ fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
     }
 }
 
+/// Drivers of the devices that clouds and virtual machines put volumes with metadata on.
+const FOR_VOLUMES: [&str; 6] = ["sr_mod", "sd_mod", "virtio_blk", "virtio_scsi", "ata_piix", "ahci"];
+
 /// Tell what no image is needed for: everything wrong with the containers, their order and the paths of `files`.
 #[must_use]
 pub fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
@@ -553,6 +561,16 @@ pub fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
     containers.chain(more).chain(files::check(manifest, &ids)).collect()
 }
 
+/// Who tells the host what it is.
+fn asked(metadata: &HostMetadata) -> contract::metadata::Metadata {
+    let timeout = metadata.timeout.as_ref().map_or(HostMetadata::TIMEOUT, |timeout| timeout.value);
+    contract::metadata::Metadata {
+        providers: metadata.providers.iter().map(|provider| provider.to_string()).collect(),
+        timeout: u64::try_from(timeout.0.as_millis()).unwrap_or(u64::MAX),
+        allow: metadata.allowed().into_iter().map(|what| what.name().to_owned()).collect(),
+    }
+}
+
 /// What is taken of the kernel image.
 fn kernel(manifest: &Manifest, found: &BTreeMap<String, Found>) -> Option<Kernel> {
     let kernel = manifest.kernel.as_ref()?;
@@ -565,5 +583,9 @@ fn kernel(manifest: &Manifest, found: &BTreeMap<String, Found>) -> Option<Kernel
         tar: kernel.tar_or_default().map(str::to_owned),
         ucode: kernel.ucode.as_ref().map(|ucode| ucode.value.clone()).filter(|ucode| !ucode.is_empty()),
         modules: modules.map(|names| names.iter().map(|name| name.value.clone()).collect()),
+        spare_modules: match manifest.metadata {
+            Some(_) => contract::metadata::MODULES.into_iter().chain(FOR_VOLUMES).map(str::to_owned).collect(),
+            None => Vec::new(),
+        },
     })
 }

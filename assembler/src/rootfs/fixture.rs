@@ -112,6 +112,7 @@ pub(crate) fn plan(kernel: Option<Image>, images: Vec<Image>) -> Plan {
         tar: Some("kernel.tar".to_owned()),
         ucode: None,
         modules: None,
+        spare_modules: Vec::new(),
     });
     let images = kernel.into_iter().chain(images);
     Plan {
@@ -129,5 +130,12 @@ pub(crate) fn plan(kernel: Option<Image>, images: Vec<Image>) -> Plan {
 }
 
 pub(crate) fn options(init: &[u8]) -> Options<'_> {
-    Options { init, fetch: b"FETCH", jobs: 2, limits: Limits::default(), root: crate::plan::boot::Root::Ram }
+    Options {
+        init,
+        fetch: b"FETCH",
+        metadata: b"METADATA",
+        jobs: 2,
+        limits: Limits::default(),
+        root: crate::plan::boot::Root::Ram,
+    }
 }

@@ -177,7 +177,8 @@ struct Unpacked<'a> {
 impl<'a> Source<'a> {
     /// List what a choice of its modules is made of.
     fn inputs(&self, kernel: &Kernel) -> [(&'static str, String); 3] {
-        let selection = kernel.modules.as_ref().map_or_else(|| "all".to_owned(), |modules| modules.join(" "));
+        let chosen = |modules: &Vec<String>| [modules.as_slice(), kernel.spare_modules.as_slice()].concat().join(" ");
+        let selection = kernel.modules.as_ref().map_or_else(|| "all".to_owned(), chosen);
         [("image", kernel.image.to_string()), ("tar", self.file.to_owned()), ("modules", selection)]
     }
 
@@ -202,7 +203,11 @@ impl<'a> Source<'a> {
     /// Drop the modules nobody asked for.
     fn keep(&self, tree: &mut Tree, index: ModuleIndex, kernel: &Kernel) -> Result<ModuleIndex, RootfsError> {
         match &kernel.modules {
-            Some(include) => keep(tree, &index, include).map_err(|cause| self.unusable(cause)),
+            Some(include) => {
+                let spare = kernel.spare_modules.iter().filter(|name| modules::has(&index, name));
+                let include: Vec<String> = include.iter().chain(spare).cloned().collect();
+                keep(tree, &index, &include).map_err(|cause| self.unusable(cause))
+            }
             None => Ok(index),
         }
     }

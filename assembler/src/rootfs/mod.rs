@@ -210,6 +210,8 @@ pub struct Options<'a> {
     pub init: &'a [u8],
     /// The program that fetches a root from a web server; looked at for such roots alone.
     pub fetch: &'a [u8],
+    /// The program that asks for metadata; looked at for hosts alone that have any.
+    pub metadata: &'a [u8],
     /// How many segments are packed at the same time; at least 1.
     pub jobs: usize,
     /// How much of a layer is read before it is refused.
@@ -221,8 +223,8 @@ pub struct Options<'a> {
 /// A root file system in pieces, in the order in which they are joined.
 #[derive(Debug, Clone)]
 pub struct Segments {
-    /// The pieces of the initrd: init, modules, images in the order of their digests, system. With a root beside it: init, what
-    /// fetches the root if it is to be fetched, boot modules, system.
+    /// The pieces of the initrd: init, what asks for metadata if anybody is to be asked, modules, images in the order of their digests,
+    /// system. With a root beside it: init, what fetches the root if it is to be fetched, what asks, boot modules, system.
     pub parts: Vec<Segment>,
     /// What is taken from the kernel's image as files; absent if the plan has no kernel.
     pub kernel: Option<KernelFiles>,
@@ -260,7 +262,10 @@ pub fn build(
     };
     let mut parts = vec![told(system::base(store, options.init)?)];
     if options.root == RootKind::Web {
-        parts.push(told(web::fetcher(store, options.fetch)?));
+        parts.push(told(system::program(store, "fetch", contract::FETCH, options.fetch)?));
+    }
+    if plan.system.metadata.is_some() {
+        parts.push(told(system::program(store, "metadata", contract::metadata::PROGRAM, options.metadata)?));
     }
     let mut mounted = Vec::new();
     let kernel = match &plan.kernel {

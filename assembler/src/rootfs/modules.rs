@@ -221,6 +221,12 @@ impl Builder {
     }
 }
 
+/// Tell whether there is such a module.
+pub(crate) fn has(index: &ModuleIndex, name: &str) -> bool {
+    let name = modalias::normalise(name);
+    index.modules.binary_search_by(|module| module.name.cmp(&name)).is_ok()
+}
+
 /// Keep the named modules and all that they need.
 ///
 /// In: `include`, names with `-` or `_`; a name that is built in counts as present. Out: an index whose positions are its own.

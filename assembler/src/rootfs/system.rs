@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use hullkit_init::contract::Contract;
 
 use super::memory::Memory;
-use super::segment::{Key, Packer, Segment, segment};
+use super::segment::{Key, Packer, Segment, relative, segment};
 use super::{RootfsError, contract_path, path, volumes};
 use crate::digest::Digest;
 use crate::format::cpio::layout;
@@ -46,6 +46,16 @@ pub(crate) fn base(store: &Store, init: &[u8]) -> Result<Segment, RootfsError> {
         let console = Attributes { mode: layout::CHAR | 0o600, rdev: (5, 1), ..Attributes::default() };
         packer.append(b"dev/console", console, &[])?;
         packer.append(b"init", Attributes { mode: layout::REGULAR | 0o755, ..Attributes::default() }, init)
+    })
+}
+
+/// Find or pack a program that init starts, named `what` in messages, at an absolute `path`.
+pub(crate) fn program(store: &Store, what: &'static str, path: &str, program: &[u8]) -> Result<Segment, RootfsError> {
+    let key = Key::new(what, [(what, Digest::of(program).to_string())]);
+    segment(store, what, &key, |packer| {
+        let path = relative(path).as_bytes();
+        packer.append(path::split(path).0, Attributes::directory(0), &[])?;
+        packer.append(path, Attributes { mode: layout::REGULAR | 0o755, ..Attributes::default() }, program)
     })
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::modules::{ABSENT, ModulesError, Report};
 use crate::boot::BootError;
-use crate::contract::{MODULES_PATH, ROOT_MODULES_PATH};
+use crate::contract::{Contract, MODULES_PATH, ROOT_MODULES_PATH, metadata};
 use crate::host::Host;
 use crate::sys::Sys;
 
@@ -19,25 +19,41 @@ const FOR_ROOT: [&str; 2] = ["loop", "erofs"];
 /// None; the signature is that of a stage.
 pub fn load<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     let contract = Rc::clone(&host.contract);
-    let mut wanted = contract.modules.clone();
+    let mut wanted = wanted(&contract);
     if contract.root.is_some() {
         wanted.extend(FOR_ROOT.map(str::to_owned));
     }
     let mut result = host.sys.load_modules(MODULES_PATH, &wanted);
-    if let (Ok(Some(report)), Some(_)) = (&mut result, &contract.root) {
-        // A kernel that has neither as a module may have both; the stage that needs them says so if not.
-        let absent = std::mem::take(&mut report.absent).into_iter();
-        host.absent = absent.filter(|name| !FOR_ROOT.contains(&&**name)).collect();
+    if let Ok(Some(report)) = &mut result {
+        // A kernel that has one of these not as a module may have it built in; the stage that needs it says so if not.
+        report.absent.retain(|name| !FOR_ROOT.contains(&&**name) && !is_spare(&contract, name));
+        if contract.root.is_some() {
+            host.absent = std::mem::take(&mut report.absent);
+        }
     }
     tell(host, result.map(Option::unwrap_or_default));
     Ok(())
+}
+
+/// What is loaded though no device asks for it.
+fn wanted(contract: &Contract) -> Vec<String> {
+    let spare = contract.metadata.iter().flat_map(|_| metadata::MODULES).map(str::to_owned);
+    contract.modules.iter().cloned().chain(spare).collect()
+}
+
+/// Tell whether a module is loaded only if it is there.
+fn is_spare(contract: &Contract, name: &str) -> bool {
+    metadata::MODULES.contains(&name) && !contract.modules.iter().any(|wanted| wanted == name)
 }
 
 /// The same again with the modules that the root has brought, if it has.
 pub fn load_more<S: Sys>(host: &mut Host<S>) {
     let contract = Rc::clone(&host.contract);
     let absent = std::mem::take(&mut host.absent);
-    let result = host.sys.load_modules(ROOT_MODULES_PATH, &contract.modules);
+    let mut result = host.sys.load_modules(ROOT_MODULES_PATH, &wanted(&contract));
+    if let Ok(Some(report)) = &mut result {
+        report.absent.retain(|name| !is_spare(&contract, name));
+    }
     tell(host, result.map(|report| report.unwrap_or_else(|| Report { absent, ..Report::default() })));
 }
 

@@ -7,6 +7,7 @@ use crate::container::{Report, Section};
 use crate::control::{Hand, Told};
 use crate::logs::Ring;
 use crate::memory::Events;
+use crate::metadata::Moment;
 use crate::services::backoff::{Backoff, Ending};
 use crate::services::life::Life;
 use crate::stop::Stopping;
@@ -30,6 +31,8 @@ pub enum Kind {
     Logs,
     /// The child that shows figures over HTTP.
     Metrics,
+    /// The child that asks for metadata.
+    Metadata(Moment),
 }
 
 /// Where a unit stands.
@@ -198,7 +201,7 @@ impl Unit {
     }
 
     /// Take the whole lines that a child of PID 1's own has reported.
-    pub(super) fn take_lines(&mut self) -> Vec<Vec<u8>> {
+    pub fn take_lines(&mut self) -> Vec<Vec<u8>> {
         let Some(end) = self.report_text.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
         let rest = self.report_text.split_off(end + 1);
         let whole = std::mem::replace(&mut self.report_text, rest);

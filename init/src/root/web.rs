@@ -15,7 +15,7 @@ use crate::boot::BootError;
 use crate::cmdline::Options;
 use crate::contract::{Contract, FETCH, RESOLV_CONF, Root};
 use crate::early::name;
-use crate::host::{Host, Kind, Phase};
+use crate::host::{Host, Kind};
 use crate::services;
 use crate::services::backoff::Ending;
 use crate::sys::{Exit, MountCall, Started, Sys};
@@ -55,7 +55,7 @@ pub fn enter<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     host.say(&format!("root: fetching {} MiB from {url}", root.size.div_ceil(1 << 20)));
     let position = host.add(Kind::Fetch, "root");
     host.start(position);
-    match wait(host, position)? {
+    match services::wait_for_end(host, position, None)? {
         None => return Ok(()),
         Some(Ending::Ended(Exit::Code(0))) => {}
         Some(ending) => return Err(failure(host, position, url, &ending).into()),
@@ -94,19 +94,6 @@ fn make_room<S: Sys>(host: &mut Host<S>, root: &Root) -> Result<(), RootError> {
         host.say(&format!("root: names of servers will not be found: {cause}"));
     }
     Ok(())
-}
-
-/// Wait for the child's end; `None` if somebody wants the host to go down meanwhile. The network is kept up.
-fn wait<S: Sys>(host: &mut Host<S>, position: usize) -> Result<Option<Ending>, BootError> {
-    while host.asked.is_none() {
-        if let Phase::Ended(ending) = host.units[position].phase.clone() {
-            host.units[position].phase = Phase::Left;
-            return Ok(Some(ending));
-        }
-        let next = services::tend(host)?;
-        host.turn(next);
-    }
-    Ok(None)
 }
 
 /// What became of the child, in its own last words.

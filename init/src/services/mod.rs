@@ -100,6 +100,32 @@ pub fn tend<S: Sys>(host: &mut Host<S>) -> Result<Option<Duration>, BootError> {
     Ok(due.0)
 }
 
+/// Wait for the end of a child of PID 1's own, and keep everything else up. Out: `None` if the time is over, or somebody wants the
+/// host to go down.
+///
+/// # Errors
+///
+/// [`BootError::Container`]: a critical service failed.
+pub fn wait_for_end<S: Sys>(
+    host: &mut Host<S>,
+    position: usize,
+    deadline: Option<Duration>,
+) -> Result<Option<Ending>, BootError> {
+    while host.asked.is_none() {
+        if let Phase::Ended(ending) = host.units[position].phase.clone() {
+            host.units[position].phase = Phase::Left;
+            return Ok(Some(ending));
+        }
+        if deadline.is_some_and(|at| host.sys.uptime() >= at) {
+            break;
+        }
+        let mut next = Due(tend(host)?);
+        next.at(deadline);
+        host.turn(next.0);
+    }
+    Ok(None)
+}
+
 /// The earliest of several times.
 struct Due(Option<Duration>);
 
@@ -174,7 +200,7 @@ fn decide<S: Sys>(
     unit.life.proven |= unit.ran >= HELD;
     let policy = match unit.kind {
         Kind::Network | Kind::Logs | Kind::Metrics => Restart::OnFailure(None),
-        Kind::Fetch => Restart::No,
+        Kind::Fetch | Kind::Metadata(_) => Restart::No,
         _ => service.map_or(Restart::No, |service| service.restart),
     };
     let next = unit.backoff.next(policy, &ending, unit.ran);

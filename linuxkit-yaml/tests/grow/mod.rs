@@ -159,6 +159,7 @@ impl Generator {
             ("Address", _) => self.pick(&["10.0.0.2", "fd00::1"]).to_owned(),
             ("Destination", _) => "default".to_owned(),
             ("Mac", _) => "52:54:00:12:34:56".to_owned(),
+            ("Provider", _) => self.pick(&["nocloud", "aws", "file=/etc/userdata"]).to_owned(),
             ("Mode", _) => self.pick(&["", "0", "0644", "7777"]).to_owned(),
             ("Period", _) => self.pick(&["0", "1s", "2m", "1h30m5.5s", "500ms"]).to_owned(),
             ("Signal", _) => self.pick(&["SIGINT", "15", "RTMIN+1"]).to_owned(),
@@ -203,6 +204,7 @@ impl Generator {
             // Only one probe at a time, and waits that are not none.
             "Healthcheck" => object
                 .retain(|key, _| !["http", "tcp", "interval", "timeout", "start_interval"].contains(&key.as_str())),
+            "HostMetadata" => object.retain(|key, _| key == "allow"),
             "Modules" => {
                 for list in object.values_mut() {
                     *list = serde_json::json!(["ext4", "virtio-net"]);

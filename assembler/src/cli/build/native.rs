@@ -53,7 +53,8 @@ pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &Plan) -> anyhow::Result<(In
 /// Stage 4: pack what is not packed yet.
 fn segments(job: &Job<'_>, plan: &Plan, init: &[u8], root: Root) -> anyhow::Result<Segments> {
     let fetch = if root == Root::Web { embedded::fetch(plan.arch)? } else { &[] };
-    let options = rootfs::Options { init, fetch, jobs: stages::jobs(), limits: Limits::default(), root };
+    let metadata = if plan.system.metadata.is_some() { embedded::metadata(plan.arch)? } else { &[] };
+    let options = rootfs::Options { init, fetch, metadata, jobs: stages::jobs(), limits: Limits::default(), root };
     let segments = rootfs::build(plan, job.store, &options, &|segment| {
         if !segment.cached && !job.global.quiet {
             eprintln!("packed {} ({})", segment.name, progress::size(segment.size));

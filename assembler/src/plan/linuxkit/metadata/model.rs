@@ -68,6 +68,7 @@ pub(super) fn tree(manifest: &Manifest, form: Metadata) -> Result<Node, serde_js
     root.push("volumes", writer.section(manifest.volumes.iter().map(|volume| writer.volume(volume)).collect()));
     root.some("hostname", manifest.hostname.as_ref().map(|name| text(name.as_str())));
     root.some("network", manifest.network.as_ref().map(own).transpose()?);
+    root.some("metadata", manifest.metadata.as_ref().map(own).transpose()?);
     root.some("boot", manifest.boot.as_ref().map(own).transpose()?);
     root.some("modules", manifest.modules.as_ref().map(own).transpose()?);
     root.some("sysctl", (!manifest.sysctl.is_empty()).then(|| own(&manifest.sysctl)).transpose()?);

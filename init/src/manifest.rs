@@ -1,7 +1,9 @@
-//! The manifest's `network` rules, as init will apply them.
+//! The manifest's `network` rules, as init will apply them. Behind the feature `manifest`: for whoever reads manifests, which PID 1 does
+//! not.
 
-use hullkit_init::contract;
 use linuxkit_yaml::{Cidr, Destination, Network};
+
+use crate::contract;
 
 /// Translate the rules, in their order.
 #[must_use]
