@@ -1,12 +1,17 @@
 //! Containers that run to their end, one after another: before the services, and after them.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::boot::BootError;
 use crate::container::Section;
 use crate::host::{Host, Kind, Phase};
 use crate::services::backoff::Ending;
+use crate::stop;
 use crate::sys::Sys;
+
+/// How long an `onshutdown` container may take before it is stopped as a service is (systemd's time for the same).
+const LONGEST_LAST: Duration = Duration::from_secs(90);
 
 /// Run the `onboot` containers. One that fails stops the boot; a request to go down ends it early.
 ///
@@ -44,6 +49,8 @@ fn run_one<S: Sys>(host: &mut Host<S>, section: Section, index: usize) -> Option
     host.say(&format!("{} {}", section.name(), container.name));
     let position = host.add(Kind::Container(section, index), &container.name);
     host.start(position);
+    let patience = (section == Section::Onshutdown).then(|| host.sys.uptime() + LONGEST_LAST);
+    let mut hurried = false;
     loop {
         if let Phase::Ended(ending) = host.units[position].phase.clone() {
             host.units[position].phase = Phase::Left;
@@ -52,6 +59,19 @@ fn run_one<S: Sys>(host: &mut Host<S>, section: Section, index: usize) -> Option
         if section == Section::Onboot && host.asked.is_some() {
             return None;
         }
-        host.turn(None);
+        let mut due = patience;
+        if patience.is_some_and(|at| at <= host.sys.uptime()) {
+            if !std::mem::replace(&mut hurried, true) {
+                let (name, time) = (&container.name, LONGEST_LAST.as_secs());
+                host.say(&format!("onshutdown `{name}` has not ended in {time} s: stopping it"));
+                stop::ask(host, position);
+            }
+            due = stop::enforce(host, position);
+            if !stop::is_left(host, &host.units[position]) {
+                // It hangs in the kernel.
+                return None;
+            }
+        }
+        host.turn(due);
     }
 }

@@ -146,13 +146,7 @@ pub trait Sys {
     /// Open the kernel's log from its oldest record on, for reading that never blocks.
     fn kernel_log(&mut self) -> io::Result<OwnedFd>;
     /// Run a program in a container whose first process this is, and whose system calls this program decides over.
-    fn exec(
-        &mut self,
-        container: &Container,
-        filter: Option<&Filter>,
-        pid: u32,
-        exec: &Exec,
-    ) -> io::Result<Executed>;
+    fn exec(&mut self, container: &Container, filter: Option<&Filter>, pid: u32, exec: &Exec) -> io::Result<Executed>;
     /// Create a directory; one that is there already is success.
     fn mkdir(&mut self, path: &str, mode: u32) -> io::Result<()>;
     /// Create a symbolic link; anything there already is success.
@@ -283,13 +277,7 @@ impl Sys for Linux {
         Ok(rustix::fs::open("/dev/kmsg", OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
     }
 
-    fn exec(
-        &mut self,
-        container: &Container,
-        filter: Option<&Filter>,
-        pid: u32,
-        exec: &Exec,
-    ) -> io::Result<Executed> {
+    fn exec(&mut self, container: &Container, filter: Option<&Filter>, pid: u32, exec: &Exec) -> io::Result<Executed> {
         let target = process(pid)?;
         let ends = Ends::new(container, pid, exec)?;
         match fork()? {

@@ -28,6 +28,8 @@ struct Recorder {
     ended: VecDeque<(u32, Exit)>,
     /// Containers that run until they are signalled: name and process id.
     running: Vec<(String, u32)>,
+    /// Containers of other sections than services that run until they are signalled.
+    endless: Vec<String>,
     /// Names of containers that ignore every signal but SIGKILL.
     deaf: Vec<String>,
     /// Exit code of the onboot container of this name.
@@ -331,7 +333,8 @@ impl Sys for Recorder {
         self.ended.push_back((helper, Exit::Code(0)));
         let named = |(name, _): &&(String, i32)| *name == container.name;
         let brief = self.brief.iter().find(named).map(|(_, code)| *code);
-        if section == Section::Services && brief.is_none() {
+        let endless = section == Section::Services || self.endless.contains(&container.name);
+        if endless && brief.is_none() {
             self.running.push((container.name.clone(), pid));
         } else {
             let code = brief.or(self.fails.as_ref().filter(named).map(|(_, code)| *code)).unwrap_or(0);
@@ -504,6 +507,25 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
     let plugged = Report { loaded, failed, ..Report::default() };
     let recorder = boot(contract, |recorder| recorder.plugged = plugged);
     compare("volumes.txt", &recorder);
+}
+
+#[test]
+fn an_onshutdown_container_that_does_not_end_is_stopped_and_the_next_one_runs() {
+    let (services, last) = (list(&["web"]), list(&["farewell", "last"]));
+    let contract = format!(r#"{{"version":5,"services":{services},"onshutdown":{last}}}"#);
+    let recorder = boot(contract, |recorder| {
+        recorder.endless = vec!["farewell".into()];
+        recorder.deaf = vec!["farewell".into()];
+    });
+    let text = recorder.console_text();
+    for wanted in [
+        "onshutdown `farewell` has not ended in 90 s: stopping it",
+        "`farewell` did not stop in 10 s: killed",
+        "onshutdown last",
+        "bye",
+    ] {
+        assert!(text.contains(wanted), "no `{wanted}` in:\n{text}");
+    }
 }
 
 #[test]

@@ -130,7 +130,8 @@ fn run<S: Sys>(host: &mut Host<S>, link: u64, id: u64, exec: &Exec) -> Result<()
         running.ok_or_else(|| format!("`{}` does not run", exec.service))?;
     let container = Host::<S>::list(&contract, section).get(index).ok_or("the contract has changed")?;
     let filter = contract.filter(container).map_err(|cause| cause.to_string())?;
-    let executed = host.sys.exec(container, filter, pid, exec).map_err(|cause| format!("no process for it: {cause}"))?;
+    let executed =
+        host.sys.exec(container, filter, pid, exec).map_err(|cause| format!("no process for it: {cause}"))?;
     host.control.sessions.push(Session::new(link, id, executed.pid, executed.input, executed.output));
     Ok(())
 }
