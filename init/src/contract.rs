@@ -10,7 +10,7 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Version of the contract: raised whenever an older init would misread it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Where the contract lies in the host's root, an absolute path.
 pub const PATH: &str = "/hullkit/contract.json";
@@ -60,6 +60,9 @@ pub struct Contract {
     /// Network interfaces to set up; the first rule that matches an interface is the one that applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network: Vec<Interface>,
+    /// How many milliseconds a boot waits for the network; init's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_online: Option<u64>,
     /// Directories that containers bind by name; made before any container runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
@@ -357,6 +360,18 @@ pub struct Interface {
     /// Hardware address, lower case with colons; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
+    /// Glob over the name of the interface's driver; any, or none, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// The link that is made for the rule, with the name [`Interface::id`]; the rule is for no other interface then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub make: Option<Link>,
+    /// Position in [`Contract::network`] of the bond or bridge that the interface is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<usize>,
+    /// The host is online without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// Ask for an IPv4 address, routes and name servers by DHCP.
     #[serde(default)]
     pub dhcp: bool,
@@ -378,6 +393,53 @@ pub struct Interface {
     /// Largest packet, in bytes; the driver's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+}
+
+/// A link that init makes. Numbers are those of the kernel's netlink attributes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// One VLAN of another interface.
+    Vlan {
+        /// Its number.
+        id: u16,
+        /// Position in [`Contract::network`] of the rule whose interface carries it.
+        over: usize,
+    },
+    /// Several interfaces that act as one.
+    Bond {
+        /// `BOND_MODE_*` of linux/if_bonding.h.
+        mode: u8,
+        /// Milliseconds between two looks for a cable.
+        miimon: u32,
+        /// Speak LACP every second instead of every 30.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lacp_fast: bool,
+        /// `BOND_XMIT_POLICY_*` of linux/if_bonding.h; the kernel's default if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hash: Option<u8>,
+    },
+    /// A switch.
+    Bridge {
+        /// Speak the spanning tree protocol.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stp: bool,
+        /// Hundredths of a second for which a new port does not forward yet; the kernel's default if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forward_delay: Option<u32>,
+    },
+}
+
+impl Link {
+    /// The kernel's word for links of this kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Vlan { .. } => "vlan",
+            Self::Bond { .. } => "bond",
+            Self::Bridge { .. } => "bridge",
+        }
+    }
 }
 
 /// An address with the length of its network prefix.

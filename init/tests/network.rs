@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use hullkit_init::contract::{Cidr, Interface, Route};
+use hullkit_init::contract::{Cidr, Interface, Link, Route};
 use serde_json::Value;
 
 /// Set inside the namespaces; names the part that this process plays.
@@ -284,7 +284,7 @@ fn static_addresses_are_set_also_on_an_interface_that_comes_later() {
         };
         let network = lab.child(&[Interface { addresses: vec![cidr("10.9.0.9", 24)], ..eth0() }, late]);
         let waiting = network.wait("waiting", 10);
-        assert!(waiting["for"] == "link" || waiting["interface"] == "late", "{waiting}");
+        assert_eq!(waiting["for"]["late"], "an interface", "{waiting}");
         network.never("online", 3);
         ip(&["link", "add", "late0", "type", "veth", "peer", "name", "late1peer"]);
         ip(&["link", "set", "late1peer", "up"]);
@@ -298,9 +298,30 @@ fn static_addresses_are_set_also_on_an_interface_that_comes_later() {
         assert_eq!(std::fs::read_to_string(lab.resolver()).unwrap(), "nameserver 192.0.2.53\n");
         assert!(ip(&["address", "show", "late1peer"]).find("inet ").is_none());
         ip(&["link", "delete", "late0"]);
+        assert_eq!(network.wait("gone", 5)["interface"], "late0");
+        assert_eq!(network.wait("waiting", 5)["for"], serde_json::json!({ "late": "an interface" }));
+        assert_eq!(std::fs::read_to_string(lab.resolver()).unwrap(), "");
         ip(&["link", "add", "late0", "type", "veth", "peer", "name", "late1peer"]);
         ip(&["link", "set", "late1peer", "up"]);
         network.wait("online", 10);
+    });
+}
+
+#[test]
+fn bridge_is_made_of_cards_that_come_and_go_and_has_the_lease() {
+    lab("bridge_is_made_of_cards_that_come_and_go_and_has_the_lease", |lab| {
+        let make = Some(Link::Bridge { stp: false, forward_delay: None });
+        let bridge = Interface { id: "br0".to_owned(), make, dhcp: true, ..Interface::default() };
+        let _server = lab.dnsmasq(&[RANGE]);
+        let network = lab.child(&[Interface { master: Some(1), ..eth0() }, bridge]);
+        assert_eq!(network.wait("online", 20)["interface"], "br0");
+        assert!(ip(&["link", "show", "eth0"]).contains("master br0"));
+        assert!(!ip(&["address", "show", "eth0"]).contains("inet "));
+        assert!(ip(&["address", "show", "br0"]).contains("10.9.0.50/24"));
+        ip(&["link", "delete", "br0"]);
+        network.wait("gone", 5);
+        // It is made again, and so is all that was in it.
+        network.wait("online", 20);
     });
 }
 

@@ -371,7 +371,7 @@ const HEALTH: &str = r#","health":{"probe":{"exec":["true"]},"interval":30000,"t
 /// The contract of a host of these services.
 fn services(list: &[(&str, &str)]) -> String {
     let containers: Vec<String> = list.iter().map(|(name, more)| container(name, more)).collect();
-    format!(r#"{{"version":4,"services":[{}]}}"#, containers.join(","))
+    format!(r#"{{"version":5,"services":[{}]}}"#, containers.join(","))
 }
 
 /// What the recorder was asked that has to do with containers.
@@ -402,7 +402,7 @@ fn compare(name: &str, recorder: &Recorder) {
 #[test]
 fn a_boot_makes_its_calls_in_this_order() {
     let contract = format!(
-        r#"{{"version":4,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
+        r#"{{"version":5,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
             "network":[{{"id":"lan","dhcp":true}}],"onboot":{},"services":{},"onshutdown":{}}}"#,
         list(&["format", "seed"]),
         list(&["web", "cache"]),
@@ -415,7 +415,7 @@ fn a_boot_makes_its_calls_in_this_order() {
 #[test]
 fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before_the_services_stop() {
     let contract = format!(
-        r#"{{"version":4,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
+        r#"{{"version":5,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
             {{"name":"data","lower":"/containers/volumes/data/lower"}},
             {{"name":"fixed","lower":"/images/f/rootfs","readonly":true}}]}}"#,
         list(&["web"]),
@@ -432,7 +432,7 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
 #[test]
 fn a_volume_that_leaves_its_folder_stops_the_boot() {
     for name in ["", "..", "a/b", "a,b", "a:b"] {
-        let contract = format!(r#"{{"version":4,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
+        let contract = format!(r#"{{"version":5,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
         let recorder = boot(contract, |_| {});
         let calls = recorder.transcript.iter().filter(|line| line.contains("/containers/")).count();
         assert_eq!(calls, 0, "{name:?}");
@@ -444,7 +444,7 @@ fn a_volume_that_leaves_its_folder_stops_the_boot() {
 #[test]
 fn an_onboot_container_that_fails_stops_the_boot() {
     let contract =
-        format!(r#"{{"version":4,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
+        format!(r#"{{"version":5,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
     let recorder = boot(contract, |recorder| recorder.fails = Some(("bad".to_owned(), 3)));
     compare("onboot_fails.txt", &recorder);
 }
@@ -457,14 +457,14 @@ fn a_contract_of_another_version_stops_the_boot() {
 
 #[test]
 fn contracts_that_the_tests_use_are_contracts() {
-    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":4,"services":{}}}"#, list(&["a"]))).unwrap();
+    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":5,"services":{}}}"#, list(&["a"]))).unwrap();
     assert_eq!(contract.services.len(), 1);
 }
 
 /// The contract of a host with a volume that keeps what is written.
 fn with_data() -> String {
     let volumes = r#"[{"name":"scratch","lower":"/x"},{"name":"db","lower":"/images/db/rootfs","persistent":true}]"#;
-    format!(r#"{{"version":4,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
+    format!(r#"{{"version":5,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
 }
 
 /// A disk of 4 MiB whose last partition, of one MiB, is called `name` and starts with the superblock of an ext4 file system; on a
@@ -528,7 +528,7 @@ fn a_host_that_is_to_keep_something_does_not_start_without_a_place_for_it() {
 /// The contract of a host with two images on its root, the second at its end: 16 KiB.
 fn with_root(more: &str) -> String {
     format!(
-        r#"{{"version":4,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
+        r#"{{"version":5,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
             {{"target":"/images/web/rootfs","offset":4096,"size":8192}},
             {{"target":"/lib/modules","offset":12288,"size":4096}}]}}}}"#,
         list(&["web"])
@@ -680,7 +680,7 @@ fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
 
 #[test]
 fn too_small_a_machine_is_told_so() {
-    let recorder = boot(r#"{"version":4,"memory":100663297}"#.to_owned(), |_| {});
+    let recorder = boot(r#"{"version":5,"memory":100663297}"#.to_owned(), |_| {});
     let screen = recorder.console_text();
     assert!(screen.contains("error:     this host needs 97 MiB of memory, and the machine has 96 MiB"), "{screen}");
 }

@@ -1,5 +1,7 @@
 //! What types cannot say: names that must differ, names that become directories, keys that exclude one another.
 
+mod network;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -7,7 +9,6 @@ use crate::code::Code;
 use crate::file::File;
 use crate::health::Healthcheck;
 use crate::manifest::Manifest;
-use crate::network::{Destination, Network, NetworkRule, Route};
 use crate::problem::Problems;
 use crate::span::{Position, Spanned};
 
@@ -16,9 +17,6 @@ const NAME_MAX: usize = 255;
 
 /// Longest host name of Linux, in bytes (`uname(2)`).
 const HOSTNAME_MAX: usize = 64;
-
-/// Smallest packet that IPv4 can be spoken with (RFC 791, 3.2).
-const MTU_MIN: u32 = 68;
 
 /// Shortest time that a health check can wait.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -41,7 +39,7 @@ pub(crate) fn manifest(manifest: &Manifest, wounded: &BTreeSet<(u32, u32)>, prob
     }
     host(manifest, problems);
     if let Some(network) = &manifest.network {
-        rules(network, problems);
+        network::rules(network, problems);
     }
 }
 
@@ -173,35 +171,6 @@ fn host(manifest: &Manifest, problems: &mut Problems<'_>) {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             let message = format!("`{}` cannot be a kernel module", crate::node::shorten(name));
             hinted(problems, &name.at, message, "its name, without path and `.ko`");
-        }
-    }
-}
-
-fn rules(network: &Network, problems: &mut Problems<'_>) {
-    for (name, rule) in &network.rules {
-        let glob = rule.matches.as_ref().map_or(Some(name), |matches| matches.name.as_ref());
-        if let Some(glob) = glob {
-            interfaces(glob, problems);
-        }
-        if let Some(mtu) = rule.mtu.as_ref().filter(|mtu| mtu.value < MTU_MIN) {
-            problems.add(&mtu.at, format!("packets of {} bytes are too small: IPv4 needs {MTU_MIN}", mtu.value));
-        }
-        routes(rule, problems);
-    }
-}
-
-fn interfaces(glob: &Spanned<String>, problems: &mut Problems<'_>) {
-    if glob.is_empty() || glob.chars().any(|c| c == '/' || c.is_whitespace() || c.is_control()) {
-        let message = format!("`{}` matches no interface", crate::node::shorten(glob));
-        hinted(problems, &glob.at, message, "a name such as eth0, or a glob such as en*");
-    }
-}
-
-fn routes(rule: &NetworkRule, problems: &mut Problems<'_>) {
-    for Route { to, via, .. } in &rule.routes {
-        let (Destination::Network(network), Some(via)) = (&to.value, via) else { continue };
-        if network.address.is_ipv4() != via.0.is_ipv4() {
-            problems.add(&via.at, format!("the gateway `{via}` is not of the same IP version as `{to}`"));
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::init::InitEntry;
 use crate::kernel::Kernel;
 use crate::modules::Modules;
 use crate::network::Network;
+use crate::period::Period;
 use crate::reference::Reference;
 use crate::scalar::Scalar;
 use crate::span::{Position, Sources, Spanned};
@@ -23,7 +24,7 @@ use crate::volume::Volume;
 /// Equality ignores positions and sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, network, modules, sysctl and persistent, and a container's depends_on, healthcheck, restart, critical, stop_signal and stop_grace_period are Hullkit's."))]
+#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, network, wait_online, modules, sysctl and persistent, and a container's depends_on, healthcheck, restart, critical, stop_signal and stop_grace_period are Hullkit's."))]
 pub struct Manifest {
     /// Kernel to boot; without one the result is not bootable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +56,9 @@ pub struct Manifest {
     /// How the host's interfaces are set up (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// How long a boot waits for the network; 30s if absent (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_online: Option<Spanned<Period>>,
     /// How the host boots from disks and the like (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,

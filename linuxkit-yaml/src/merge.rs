@@ -65,6 +65,7 @@ fn two(mut first: Manifest, later: Manifest, problems: &mut Problems<'_>) -> Man
         trust: later.trust.or(first.trust),
         hostname: later.hostname.or(first.hostname),
         network: either(first.network, later.network, network),
+        wait_online: later.wait_online.or(first.wait_online),
         boot: either(first.boot, later.boot, boot),
         modules: either(first.modules, later.modules, modules),
         sysctl: first.sysctl,

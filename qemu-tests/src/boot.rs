@@ -173,13 +173,23 @@ fn watch(case: &Case, vm: &Vm) -> anyhow::Result<()> {
         let ask = || probe::tcp(port, tcp.send.as_bytes(), &tcp.contains);
         probe::until(deadline, ask).context("the service did not answer")?;
     }
-    match case.action {
-        Some(Action::PowerButton) => vm.press_power_button()?,
-        Some(Action::PlugDisk) => vm.plug("virtio-blk-pci,bus=port0,drive=disk0")?,
-        None => {}
+    for step in &case.steps {
+        act(&step.action, vm)?;
+        lines(vm, &step.then, &mut seen, deadline)?;
+    }
+    if let Some(action) = &case.action {
+        act(action, vm)?;
     }
     lines(vm, &case.then, &mut seen, deadline)?;
     end(case.ends, vm, deadline)
+}
+
+fn act(action: &Action, vm: &Vm) -> anyhow::Result<()> {
+    Ok(match action {
+        Action::PowerButton => vm.press_power_button()?,
+        Action::Plug(device) => vm.plug(device)?,
+        Action::Unplug(id) => vm.unplug(id)?,
+    })
 }
 
 fn lines(vm: &Vm, wanted: &[String], seen: &mut u64, deadline: Instant) -> anyhow::Result<()> {

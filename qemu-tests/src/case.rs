@@ -53,6 +53,9 @@ pub struct Case {
     pub http: Option<Http>,
     /// Bytes that a service of the guest must answer with, after the lines.
     pub tcp: Option<Tcp>,
+    /// What is done to the machine after that, one after the other.
+    #[serde(default)]
+    pub steps: Vec<Step>,
     /// What is done to the machine after that.
     pub action: Option<Action>,
     /// Texts that console lines must contain after the action, in this order.
@@ -115,13 +118,26 @@ pub struct Tcp {
 }
 
 /// Something done to a running machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Press the power button.
     PowerButton,
-    /// Plug a block device into the port `port0`, which the case's `qemu` arguments make.
-    PlugDisk,
+    /// Plug a device in: what QEMU's `-device` takes. A port for it, and what it is of, are made by the case's `qemu` arguments.
+    Plug(String),
+    /// Pull out the device with this id.
+    Unplug(String),
+}
+
+/// Something done to a running machine, and what comes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// As [`Case::action`].
+    pub action: Action,
+    /// As [`Case::then`].
+    #[serde(default)]
+    pub then: Vec<String>,
 }
 
 /// How a machine's run must end.
@@ -253,8 +269,8 @@ impl Case {
     #[must_use]
     pub fn again(&self, again: &Again) -> Self {
         let Again { expect, action, ends, .. } = again.clone();
-        let (shows, then, again) = Default::default();
-        Self { expect, shows, http: None, tcp: None, action, then, ends, again, ..self.clone() }
+        let (shows, steps, then, again) = Default::default();
+        Self { expect, shows, steps, http: None, tcp: None, action, then, ends, again, ..self.clone() }
     }
 
     /// Tell how long the boot may take.

@@ -1,24 +1,68 @@
 //! The manifest's `network` rules, as init will apply them.
 
+use std::collections::BTreeMap;
+
 use hullkit_init::contract;
-use linuxkit_yaml::{Cidr, Destination, Network};
+use linuxkit_yaml::{Cidr, Destination, LacpRate, Network, NetworkRule, Period, Spanned};
+
+/// Milliseconds between two looks for a cable in a bond; the kernel's default is never.
+const MIIMON: u32 = 100;
 
 /// Translate the rules, in their order.
 #[must_use]
 pub fn interfaces(network: &Network) -> Vec<contract::Interface> {
-    let rule = |(id, rule): &(linuxkit_yaml::Spanned<String>, linuxkit_yaml::NetworkRule)| contract::Interface {
-        id: id.value.clone(),
-        name: rule.name_glob(id).map(str::to_owned),
-        mac: rule.matches.as_ref().and_then(|matches| matches.mac.as_ref()).map(|mac| mac.value.0.clone()),
-        dhcp: rule.dhcp,
-        accept_ra: rule.accept_ra,
-        addresses: rule.addresses.iter().map(|address| cidr(**address)).collect(),
-        routes: rule.routes.iter().map(route).collect(),
-        nameservers: rule.nameservers.iter().map(|server| server.value.0).collect(),
-        search: rule.search.iter().map(|domain| domain.value.clone()).collect(),
-        mtu: rule.mtu.as_ref().map(|mtu| mtu.value),
+    let positions: BTreeMap<&str, usize> =
+        network.rules.iter().enumerate().map(|(position, (id, _))| (id.as_str(), position)).collect();
+    let mut masters = BTreeMap::new();
+    for (position, (_, rule)) in network.rules.iter().enumerate() {
+        masters.extend(rule.members().map(|member| (member.as_str(), position)));
+    }
+    let rule = |(id, rule): &(Spanned<String>, NetworkRule)| {
+        let matches = rule.matches.as_ref();
+        let master = masters.get(id.as_str()).copied();
+        contract::Interface {
+            id: id.value.clone(),
+            name: rule.name_glob(id).filter(|_| !rule.makes()).map(str::to_owned),
+            mac: matches.and_then(|matches| matches.mac.as_ref()).map(|mac| mac.value.0.clone()),
+            driver: matches.and_then(|matches| matches.driver.as_ref()).map(|driver| driver.value.clone()),
+            make: link(rule, &positions),
+            master,
+            optional: rule.optional,
+            dhcp: rule.dhcp,
+            // A part has no addresses: the whole has them.
+            accept_ra: rule.accept_ra && master.is_none(),
+            addresses: rule.addresses.iter().map(|address| cidr(**address)).collect(),
+            routes: rule.routes.iter().map(route).collect(),
+            nameservers: rule.nameservers.iter().map(|server| server.value.0).collect(),
+            search: rule.search.iter().map(|domain| domain.value.clone()).collect(),
+            mtu: rule.mtu.as_ref().map(|mtu| mtu.value),
+        }
     };
     network.rules.iter().map(rule).collect()
+}
+
+/// Describe the link that a rule makes.
+fn link(rule: &NetworkRule, positions: &BTreeMap<&str, usize>) -> Option<contract::Link> {
+    if let Some(vlan) = &rule.vlan {
+        let over = positions.get(vlan.link.as_str()).copied()?;
+        return Some(contract::Link::Vlan { id: vlan.id.value, over });
+    }
+    if let Some(bond) = &rule.bond {
+        return Some(contract::Link::Bond {
+            mode: bond.mode as u8,
+            miimon: bond.mii_monitor_interval.as_ref().map_or(MIIMON, |every| units(**every, 1)),
+            lacp_fast: bond.lacp_rate == Some(LacpRate::Fast),
+            hash: bond.transmit_hash_policy.map(|policy| policy as u8),
+        });
+    }
+    let bridge = rule.bridge.as_ref()?;
+    let forward_delay = bridge.forward_delay.as_ref().map(|delay| units(**delay, 10));
+    Some(contract::Link::Bridge { stp: bridge.stp, forward_delay })
+}
+
+/// Give a length of time in units of so many milliseconds.
+pub(super) fn units(period: Period, millis: u128) -> u32 {
+    u32::try_from(period.0.as_millis() / millis).unwrap_or(u32::MAX)
 }
 
 /// Translate one address.

@@ -62,6 +62,6 @@ mod tests {
 
     #[test]
     fn an_empty_system_is_a_contract() {
-        assert_eq!(parse(br#"{"version":4}"#).unwrap(), Contract { version: 4, ..Contract::default() });
+        assert_eq!(parse(br#"{"version":5}"#).unwrap(), Contract { version: 5, ..Contract::default() });
     }
 }

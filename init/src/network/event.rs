@@ -1,5 +1,6 @@
 //! What the network child tells PID 1: one JSON object a line.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -16,12 +17,15 @@ pub enum Event<'a> {
         /// Its addresses that can be used.
         addresses: Vec<IpAddr>,
     },
-    /// Something is missing.
+    /// What the host still lacks to be online, all of it; said when it changes.
     Waiting {
-        /// The interface, or the rule's name if no interface matches it.
+        /// Interfaces, or rules that no interface matches, and what each lacks.
+        r#for: &'a BTreeMap<String, &'static str>,
+    },
+    /// An interface that a rule matched is there no more.
+    Gone {
+        /// Its name.
         interface: &'a str,
-        /// `interface`, `link`, `dhcp`.
-        r#for: &'a str,
     },
     /// DHCP granted or extended an address.
     Lease {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::packet_route::link::LinkMessage;
 use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -76,12 +76,12 @@ pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io:
             state: State::default(),
             clients: BTreeMap::new(),
             written: None,
-            online: false,
+            missing: None,
         };
         network.write_resolver();
         network.refresh().await?;
-        network.tell_unmatched();
         loop {
+            network.build().await;
             network.judge();
             let due = network.state.due(network.start.elapsed());
             tokio::select! {
@@ -99,7 +99,12 @@ pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io:
 }
 
 /// A running DHCP client: dropping this ends it.
-type Client = UnboundedSender<()>;
+struct Client {
+    /// The hardware address it speaks for.
+    mac: [u8; 6],
+    /// Takes a word each time the link comes back.
+    returned: UnboundedSender<()>,
+}
 
 struct Network<'a, W> {
     rules: &'a [Interface],
@@ -114,7 +119,8 @@ struct Network<'a, W> {
     clients: BTreeMap<u32, Client>,
     /// The resolver's file as last written.
     written: Option<String>,
-    online: bool,
+    /// What the host lacks to be online, as last told.
+    missing: Option<BTreeMap<String, &'static str>>,
 }
 
 impl<W: Write> Network<'_, W> {
@@ -131,20 +137,19 @@ impl<W: Write> Network<'_, W> {
         Ok(())
     }
 
-    fn tell_unmatched(&mut self) {
-        for (position, rule) in self.rules.iter().enumerate() {
-            if !self.state.links.values().any(|link| link.rule == position) {
-                tell(&mut self.report, &Event::Waiting { interface: &rule.id, r#for: "interface" });
-            }
-        }
-    }
-
     async fn take(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) -> io::Result<()> {
         match message.payload {
+            // What a bridge says of its ports is about the ports, not about the interfaces.
+            NetlinkPayload::InnerMessage(
+                RouteNetlinkMessage::NewLink(LinkMessage { header, .. })
+                | RouteNetlinkMessage::DelLink(LinkMessage { header, .. }),
+            ) if header.interface_family == AddressFamily::Bridge => {}
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => self.take_link(&link).await,
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
                 self.clients.remove(&link.header.index);
-                self.state.links.remove(&link.header.index);
+                if let Some(gone) = self.state.forget(link.header.index) {
+                    tell(&mut self.report, &Event::Gone { interface: &gone.identity.name });
+                }
                 self.write_resolver();
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message)) => {
@@ -161,32 +166,64 @@ impl<W: Write> Network<'_, W> {
 
     async fn take_link(&mut self, message: &LinkMessage) {
         let index = message.header.index;
-        let (identity, carrier, ethernet) = kernel::read_link(message);
+        let (mut identity, carrier, ethernet) = kernel::read_link(message);
         if identity.loopback {
             let _ = kernel::up(&self.handle, index).await;
             return;
         }
-        let had = self.state.links.get(&index).is_some_and(|link| link.carrier);
+        let known = self.state.links.get(&index);
+        let had = known.is_some_and(|link| link.carrier);
+        if known.is_none() {
+            identity.driver = kernel::driver(&identity.name);
+        }
         if self.state.observe(self.rules, index, identity, carrier) {
             self.set_up(index).await;
+            // Name servers of a rule are there with its interface.
+            self.write_resolver();
         }
-        let Some(link) = self.state.links.get(&index) else { return };
-        let rule = &self.rules[link.rule];
-        if !rule.dhcp || !carrier || had {
-            return;
+        if carrier {
+            self.lease(index, had, ethernet).await;
         }
-        match (self.clients.get(&index), <[u8; 6]>::try_from(&*link.identity.mac)) {
-            (Some(client), _) => drop(client.send(())),
-            (None, Ok(mac)) if ethernet => {
-                let (client, returned) = unbounded_channel();
+    }
+
+    /// Have a DHCP client work on an interface that has a cable. In: whether it had one before.
+    async fn lease(&mut self, index: u32, had: bool, ethernet: bool) {
+        let Some(link) = self.state.links.get(&index).filter(|link| self.rules[link.rule].dhcp) else { return };
+        let Some(mac) = <[u8; 6]>::try_from(&*link.identity.mac).ok().filter(|_| ethernet) else {
+            let error = "DHCP needs an Ethernet interface";
+            return tell(&mut self.report, &Event::Error { interface: &link.identity.name, error });
+        };
+        match self.clients.get(&index) {
+            Some(client) if client.mac == mac && had => {}
+            Some(client) if client.mac == mac => drop(client.returned.send(())),
+            other => {
+                // Of a bond or bridge that was given another part: to the server it is another machine.
+                let replaced = other.is_some();
+                let (returned, words) = unbounded_channel();
                 let place = dhcp::Place { index, mac, host: self.host.clone() };
-                tokio::spawn(dhcp::run(place, returned, self.leases.clone()));
-                self.clients.insert(index, client);
-                tell(&mut self.report, &Event::Waiting { interface: &link.identity.name, r#for: "dhcp" });
+                tokio::spawn(dhcp::run(place, words, self.leases.clone()));
+                self.clients.insert(index, Client { mac, returned });
+                if replaced {
+                    self.take_lease(index, dhcp::Change::Lost("the hardware address is another one")).await;
+                }
             }
-            (None, _) => {
-                let error = "DHCP needs an Ethernet interface";
-                tell(&mut self.report, &Event::Error { interface: &link.identity.name, error });
+        }
+    }
+
+    /// Make the links that rules ask for, as soon as what they stand on is there, and put interfaces into those they are part of.
+    async fn build(&mut self) {
+        for (position, below) in self.state.unmade(self.rules) {
+            let rule = &self.rules[position];
+            let Some(link) = &rule.make else { continue };
+            if let Err(cause) = kernel::make(&self.handle, &rule.id, link, below).await {
+                let error = format!("could not make this {}: {cause}", link.kind());
+                tell(&mut self.report, &Event::Error { interface: &rule.id, error: &error });
+            }
+        }
+        for (index, master) in self.state.apart(self.rules) {
+            if let Err(cause) = kernel::join(&self.handle, index, master).await {
+                let whole = self.state.links.get(&master).map_or("", |link| &*link.identity.name).to_owned();
+                self.tell_error(index, &format!("could not make it a part of `{whole}`: {cause}"));
             }
         }
     }
@@ -196,11 +233,13 @@ impl<W: Write> Network<'_, W> {
         let Some(link) = self.state.links.get(&index) else { return };
         // Before it is up: a router may answer at once.
         kernel::set_accept_ra(&link.identity.name, self.rules[link.rule].accept_ra);
-        if !link.carrier {
-            tell(&mut self.report, &Event::Waiting { interface: &link.identity.name, r#for: "link" });
-        }
-        if let Some(mtu) = self.rules[link.rule].mtu {
+        let rule = &self.rules[link.rule];
+        if let Some(mtu) = rule.mtu {
             self.step(index, settings::Change::Mtu(mtu)).await;
+        }
+        // A part is switched on once it is in its place.
+        if rule.master.is_some() {
+            return;
         }
         if let Err(cause) = kernel::up(&self.handle, index).await {
             self.tell_error(index, &format!("could not switch it on: {cause}"));
@@ -252,7 +291,6 @@ impl<W: Write> Network<'_, W> {
             dhcp::Change::Lost(reason) => {
                 link.lease = None;
                 tell(&mut self.report, &Event::Lost { interface, reason });
-                tell(&mut self.report, &Event::Waiting { interface, r#for: "dhcp" });
             }
         }
         // The file first: whoever waits for the host to be online may look a name up at once.
@@ -275,14 +313,19 @@ impl<W: Write> Network<'_, W> {
         }
     }
 
-    /// Tell when the host has come online.
+    /// Tell when the host has come online, and until then what it lacks.
     fn judge(&mut self) {
-        let online = self.state.is_online(self.rules, self.start.elapsed());
-        if online && !self.online {
+        let missing = self.state.missing(self.rules, self.start.elapsed());
+        if self.missing.as_ref() == Some(&missing) {
+            return;
+        }
+        if missing.is_empty() {
             let last = self.state.links.values().rfind(|link| !link.public().is_empty());
             let (interface, addresses) = last.map_or(("", Vec::new()), |link| (&*link.identity.name, link.public()));
             tell(&mut self.report, &Event::Online { interface, addresses });
+        } else {
+            tell(&mut self.report, &Event::Waiting { r#for: &missing });
         }
-        self.online = online;
+        self.missing = Some(missing);
     }
 }

@@ -148,7 +148,7 @@ impl Generator {
             ("Kernel", "image") => ["", "kernel", "oci:dir"][self.below(3)].to_owned(),
             ("Manifest", "hostname") => format!("host-{number}"),
             ("Boot", "stub") => "my.efi.stub".to_owned(),
-            ("Match", "name") => self.pick(&["eth0", "en*", "?"]).to_owned(),
+            ("Match", "name" | "driver") => self.pick(&["eth0", "en*", "?"]).to_owned(),
             ("Reference", _) => {
                 let digest = format!("a/b@sha256:{}", "0123456789abcdef".repeat(4));
                 let forms =
@@ -196,6 +196,8 @@ impl Generator {
                 object.insert("path".to_owned(), "etc/file".into());
                 object.insert("contents".to_owned(), self.pick(TEXTS).into());
             }
+            // Links stand on other rules, and only one kind at a time.
+            "NetworkRule" => object.retain(|key, _| !["vlan", "bond", "bridge"].contains(&key.as_str())),
             // What is kept is what is written.
             "Volume" if object.get("persistent") == Some(&true.into()) => drop(object.remove("readonly")),
             // Only one probe at a time, and waits that are not none.
