@@ -133,6 +133,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("mounts", early::mounts::mount),
         ("console", early::console::open),
         ("contract", early::contract::read),
+        ("clock", early::clock::set),
         ("memory", early::memory::check),
         ("modules", early::drivers::load),
         ("root", root::enter),

@@ -60,6 +60,12 @@ pub struct Contract {
     /// Network interfaces to set up; the first rule that matches an interface is the one that applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network: Vec<Interface>,
+    /// When the host was built, in seconds since 1970: a clock that is before it is wrong.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub built: u64,
+    /// By whom the clock is set and kept; nobody if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
     /// How many milliseconds a boot waits for the network; init's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_online: Option<u64>,
@@ -100,9 +106,6 @@ pub struct Root {
     pub uuid: String,
     /// Its length in bytes.
     pub size: u64,
-    /// When it was made, in seconds since 1970: a clock that is before it is wrong.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub built: u64,
     /// What is mounted of it, in order.
     pub images: Vec<RootImage>,
 }
@@ -375,6 +378,9 @@ pub struct Interface {
     /// Ask for an IPv4 address, routes and name servers by DHCP.
     #[serde(default)]
     pub dhcp: bool,
+    /// Ask for IPv6 addresses and name servers by DHCPv6.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dhcp6: bool,
     /// Take IPv6 addresses and routes from router advertisements (SLAAC).
     #[serde(default)]
     pub accept_ra: bool,
@@ -393,6 +399,17 @@ pub struct Interface {
     /// Largest packet, in bytes; the driver's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+}
+
+/// By whom the clock is set and kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Time {
+    /// Names or addresses, and ports, in the order in which they are asked; those that DHCP names follow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<(String, u16)>,
+    /// The host is online although its clock has not been set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// A link that init makes. Numbers are those of the kernel's netlink attributes.

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 /// The network child: standard output is its report to PID 1, standard error its log.
 fn set_up_network() -> Result<(), Box<dyn std::error::Error>> {
     let contract = early::contract::parse(&sys::read_whole(PATH)?)?;
-    Ok(network::run(&contract.network, std::io::stdout())?)
+    Ok(network::run(&contract, std::io::stdout())?)
 }
 
 /// Boot. The kernel panics if this process ends, so it does not, even if the machine refuses to go down.

@@ -45,6 +45,15 @@ pub enum Said {
         /// Why.
         reason: String,
     },
+    /// The clock was set.
+    Clock {
+        /// The time server that said so.
+        server: String,
+        /// By how many milliseconds.
+        by: i64,
+        /// It jumped.
+        stepped: bool,
+    },
     /// Something did not work.
     Error {
         /// The interface.
@@ -68,6 +77,13 @@ pub fn hear<S: Sys>(host: &mut Host<S>, line: &[u8]) {
         Ok(Said::Waiting { r#for }) => host.waits_for = r#for,
         Ok(Said::Gone { interface }) => host.say(&format!("network: {interface} is gone")),
         Ok(Said::Lost { interface, reason }) => host.say(&format!("network: {interface} lost its address: {reason}")),
+        Ok(Said::Clock { server, by, stepped }) => {
+            let done = if stepped { "set forward by" } else { "right but for" };
+            let (sign, seconds, millis) =
+                (if by < 0 { "-" } else { "" }, by.unsigned_abs() / 1000, by.unsigned_abs() % 1000);
+            host.say(&format!("clock: {done} {sign}{seconds}.{millis:03} s, as {server} says"));
+        }
+        Ok(Said::Error { interface, error }) if interface.is_empty() => host.say(&format!("network: {error}")),
         Ok(Said::Error { interface, error }) => host.say(&format!("network: {interface}: {error}")),
         Ok(Said::Other) | Err(_) => {}
     }

@@ -223,6 +223,15 @@ impl Sys for Recorder {
         Ok(())
     }
 
+    fn clock(&self) -> u64 {
+        self.clock.get().as_secs()
+    }
+
+    fn set_clock(&mut self, seconds: u64) -> io::Result<()> {
+        self.note(format!("clock {seconds}"));
+        Ok(())
+    }
+
     fn hostname(&mut self, name: &str) -> io::Result<()> {
         self.note(format!("hostname {name}"));
         Ok(())

@@ -58,6 +58,7 @@ mod scalar;
 mod schema;
 mod signal;
 mod span;
+mod time;
 mod volume;
 mod yaml;
 
@@ -91,4 +92,5 @@ pub use scalar::{Id, Mode, Scalar};
 pub use schema::schema;
 pub use signal::Signal;
 pub use span::{Position, Sources, Spanned};
+pub use time::{Time, TimeServer};
 pub use volume::{Volume, VolumeFormat};

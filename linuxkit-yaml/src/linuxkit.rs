@@ -232,7 +232,7 @@ mod tests {
         let own = |path: &&String| !dropped.iter().any(|part| path.contains(part));
         for path in ours.difference(&theirs).filter(own) {
             let top = path.split('/').nth(1).unwrap();
-            let within = ["boot", "hostname", "network", "wait_online", "modules", "sysctl"].contains(&top);
+            let within = ["boot", "hostname", "network", "wait_online", "time", "modules", "sysctl"].contains(&top);
             let of_container = ["critical", "depends_on", "healthcheck", "restart", "stop_grace_period", "stop_signal"];
             assert!(
                 within || path.split('/').any(|key| of_container.contains(&key)) || path.ends_with("/persistent"),

@@ -16,6 +16,7 @@ use crate::period::Period;
 use crate::reference::Reference;
 use crate::scalar::Scalar;
 use crate::span::{Position, Sources, Spanned};
+use crate::time::Time;
 use crate::volume::Volume;
 
 /// What the user wrote. Holding one proves that the words are legal; it says nothing about the world.
@@ -24,7 +25,7 @@ use crate::volume::Volume;
 /// Equality ignores positions and sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, network, wait_online, modules, sysctl and persistent, and a container's depends_on, healthcheck, restart, critical, stop_signal and stop_grace_period are Hullkit's."))]
+#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, network, wait_online, time, modules, sysctl and persistent, and a container's depends_on, healthcheck, restart, critical, stop_signal and stop_grace_period are Hullkit's."))]
 pub struct Manifest {
     /// Kernel to boot; without one the result is not bootable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,6 +60,9 @@ pub struct Manifest {
     /// How long a boot waits for the network; 30s if absent (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_online: Option<Spanned<Period>>,
+    /// By whom the clock is set and kept; nobody if absent (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
     /// How the host boots from disks and the like (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,

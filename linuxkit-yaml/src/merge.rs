@@ -25,6 +25,7 @@ use crate::modules::Modules;
 use crate::network::Network;
 use crate::problem::Problems;
 use crate::span::{Sources, Spanned};
+use crate::time::Time;
 use crate::volume::Volume;
 
 /// Merge manifests, left to right.
@@ -66,6 +67,7 @@ fn two(mut first: Manifest, later: Manifest, problems: &mut Problems<'_>) -> Man
         hostname: later.hostname.or(first.hostname),
         network: either(first.network, later.network, network),
         wait_online: later.wait_online.or(first.wait_online),
+        time: either(first.time, later.time, time),
         boot: either(first.boot, later.boot, boot),
         modules: either(first.modules, later.modules, modules),
         sysctl: first.sysctl,
@@ -126,6 +128,10 @@ fn network(mut first: Network, later: Network) -> Network {
         }
     }
     first
+}
+
+fn time(first: Time, later: Time) -> Time {
+    Time { servers: concatenate(first.servers, later.servers), optional: first.optional || later.optional }
 }
 
 fn boot(first: Boot, later: Boot) -> Boot {

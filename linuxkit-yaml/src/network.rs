@@ -42,6 +42,9 @@ pub struct NetworkRule {
     /// Ask for an IPv4 address, routes and name servers by DHCP; no if absent.
     #[serde(default)]
     pub dhcp: bool,
+    /// Ask for IPv6 addresses and name servers by DHCPv6; no if absent.
+    #[serde(default)]
+    pub dhcp6: bool,
     /// Take IPv6 addresses and routes from router advertisements; yes if absent.
     #[serde(default = "yes")]
     pub accept_ra: bool,
@@ -130,6 +133,7 @@ impl Default for NetworkRule {
             bridge: None,
             optional: false,
             dhcp: false,
+            dhcp6: false,
             accept_ra: true,
             addresses: Vec::new(),
             routes: Vec::new(),

@@ -12,6 +12,7 @@ use crate::case::{Action, Case, Ends};
 use crate::cell::{self, Cell, KERNEL, NETBOOT};
 use crate::place::Place;
 use crate::probe;
+use crate::time;
 use crate::web::Web;
 use hullkit::platform::Arch;
 use hullkit::vm::{
@@ -33,6 +34,7 @@ pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::
     let name = build.name(case, place)?;
     // It has to be there as long as the machine is.
     let web = (cell.format == NETBOOT).then(|| Web::serve(name, case.web)).transpose()?;
+    case.time_server.map_or(Ok(()), time::serve)?;
     let mut machine = machine(case, cell, name, web.as_ref())?;
     let work = place.folder(&format!("{}-{cell}", case.name()));
     fs::create_dir_all(&work).with_context(|| format!("could not make the folder `{}`", work.display()))?;

@@ -37,6 +37,8 @@ pub struct Case {
     /// How the server behaves from which a `netboot` host fetches what it is made of.
     #[serde(default)]
     pub web: Manners,
+    /// Port of this host's at which somebody says what time it is; a guest finds it at 10.0.2.2.
+    pub time_server: Option<u16>,
     /// RAM of the guest, as `--mem` takes it.
     #[serde(default = "default_memory")]
     pub mem: String,

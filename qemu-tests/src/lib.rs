@@ -14,6 +14,7 @@ pub mod checker;
 pub mod command;
 pub mod place;
 pub mod probe;
+pub mod time;
 pub mod web;
 
 use anyhow::Context;

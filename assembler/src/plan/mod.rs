@@ -334,6 +334,8 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
     let volumes = volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
     let mut system = Contract {
         version: contract::VERSION,
+        built: options.epoch.into(),
+        time: manifest.time.as_ref().map(network::time),
         hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),
         sysctl: manifest.sysctl.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect(),
         modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hullkit_init::contract;
-use linuxkit_yaml::{Cidr, Destination, LacpRate, Network, NetworkRule, Period, Spanned};
+use linuxkit_yaml::{Cidr, Destination, LacpRate, Network, NetworkRule, Period, Spanned, Time};
 
 /// Milliseconds between two looks for a cable in a bond; the kernel's default is never.
 const MIIMON: u32 = 100;
@@ -29,6 +29,7 @@ pub fn interfaces(network: &Network) -> Vec<contract::Interface> {
             master,
             optional: rule.optional,
             dhcp: rule.dhcp,
+            dhcp6: rule.dhcp6,
             // A part has no addresses: the whole has them.
             accept_ra: rule.accept_ra && master.is_none(),
             addresses: rule.addresses.iter().map(|address| cidr(**address)).collect(),
@@ -39,6 +40,13 @@ pub fn interfaces(network: &Network) -> Vec<contract::Interface> {
         }
     };
     network.rules.iter().map(rule).collect()
+}
+
+/// Translate by whom the clock is kept.
+#[must_use]
+pub fn time(time: &Time) -> contract::Time {
+    let servers = time.servers.iter().map(|server| (server.host.clone(), server.port)).collect();
+    contract::Time { servers, optional: time.optional }
 }
 
 /// Describe the link that a rule makes.

@@ -33,8 +33,9 @@ pub enum Event<'a> {
         interface: &'a str,
         /// The address.
         address: IpAddr,
-        /// Who granted it.
-        server: IpAddr,
+        /// Who granted it; absent with DHCPv6, whose servers have no address.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server: Option<IpAddr>,
         /// For how many seconds; absent for ever.
         #[serde(skip_serializing_if = "Option::is_none")]
         seconds: Option<u32>,
@@ -45,6 +46,15 @@ pub enum Event<'a> {
         interface: &'a str,
         /// Why.
         reason: &'a str,
+    },
+    /// The clock was set, or for the first time found right.
+    Clock {
+        /// The time server that said so.
+        server: &'a str,
+        /// By how many milliseconds.
+        by: i64,
+        /// It jumped; else it is being moved bit by bit.
+        stepped: bool,
     },
     /// Something did not work; it is tried again if that can help.
     Error {

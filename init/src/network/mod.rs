@@ -17,19 +17,22 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::contract::{self, Interface};
+use crate::contract::{self, Contract, Interface};
 use event::{Event, tell};
 use state::State;
 
 pub mod dhcp;
+pub mod dhcp6;
 pub mod event;
 pub mod kernel;
+pub mod ntp;
 pub mod resolver;
 pub mod rules;
 pub mod settings;
@@ -39,13 +42,16 @@ mod tests;
 
 /// Set up the network and keep it up; returns only if the kernel's side breaks down.
 ///
-/// In: `rules`, the first that matches an interface applies to it, also to one that appears later; `report`, where events go.
+/// In: `contract`, whose first rule that matches an interface applies to it, also to one that appears later; `report`, where events go.
 ///
 /// # Errors
 ///
 /// The kernel's, for the sockets without which nothing works.
-pub fn run(rules: &[Interface], report: impl Write) -> io::Result<()> {
-    run_with(rules, report, Path::new(contract::RESOLV_CONF))
+pub fn run(contract: &Contract, report: impl Write) -> io::Result<()> {
+    // Names of time servers are looked up by way of the C library, which looks here.
+    let _ = std::fs::create_dir_all("/etc")
+        .and_then(|()| std::os::unix::fs::symlink(contract::RESOLV_CONF, "/etc/resolv.conf"));
+    run_with(contract, report, Path::new(contract::RESOLV_CONF))
 }
 
 /// As [`run`], with another place for the resolver's file.
@@ -53,7 +59,7 @@ pub fn run(rules: &[Interface], report: impl Write) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`run`].
-pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io::Result<()> {
+pub fn run_with(contract: &Contract, report: impl Write, resolver: &Path) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
@@ -63,18 +69,27 @@ pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io:
         tokio::spawn(listener);
         tokio::spawn(connection);
         let (leases, mut changes) = unbounded_channel();
+        let (leases6, mut changes6) = unbounded_channel();
+        let (servers, known) = watch::channel(Vec::new());
+        let (clock, mut clocks) = unbounded_channel();
+        if contract.time.is_some() {
+            tokio::spawn(ntp::run(known, contract.built, clock));
+        }
         let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
         let host = host.filter(|name| dhcp::is_domain(name) && name != "localhost");
         let mut network = Network {
-            rules,
+            rules: &contract.network,
             report,
             resolver,
             handle,
             host,
             leases,
+            leases6,
+            clock: contract.time.as_ref().map(|time| Clock { time, servers, set: false, failures: BTreeMap::new() }),
             start: Instant::now(),
             state: State::default(),
             clients: BTreeMap::new(),
+            clients6: BTreeMap::new(),
             written: None,
             missing: None,
         };
@@ -82,6 +97,7 @@ pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io:
         network.refresh().await?;
         loop {
             network.build().await;
+            network.name_time_servers();
             network.judge();
             let due = network.state.due(network.start.elapsed());
             tokio::select! {
@@ -92,6 +108,10 @@ pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io:
                 change = changes.recv() => if let Some((index, change)) = change {
                     network.take_lease(index, change).await;
                 },
+                change = changes6.recv() => if let Some((index, change)) = change {
+                    network.take_lease6(index, change).await;
+                },
+                Some(change) = clocks.recv() => network.take_clock(change),
                 () = tokio::time::sleep(due.map_or(Duration::MAX, |due| due.saturating_sub(network.start.elapsed()))) => {}
             }
         }
@@ -106,6 +126,16 @@ struct Client {
     returned: UnboundedSender<()>,
 }
 
+/// How the clock is kept.
+struct Clock<'a> {
+    time: &'a contract::Time,
+    /// Tells whom to ask.
+    servers: watch::Sender<Vec<ntp::Server>>,
+    set: bool,
+    /// What was told of servers that are of no use.
+    failures: BTreeMap<String, String>,
+}
+
 struct Network<'a, W> {
     rules: &'a [Interface],
     report: W,
@@ -114,9 +144,13 @@ struct Network<'a, W> {
     /// The host's name, told to DHCP servers.
     host: Option<String>,
     leases: UnboundedSender<(u32, dhcp::Change)>,
+    leases6: UnboundedSender<(u32, dhcp6::Change)>,
+    clock: Option<Clock<'a>>,
     start: Instant,
     state: State,
     clients: BTreeMap<u32, Client>,
+    /// DHCPv6 clients: a word is sent to each when its link comes back.
+    clients6: BTreeMap<u32, UnboundedSender<()>>,
     /// The resolver's file as last written.
     written: Option<String>,
     /// What the host lacks to be online, as last told.
@@ -147,6 +181,7 @@ impl<W: Write> Network<'_, W> {
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => self.take_link(&link).await,
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
                 self.clients.remove(&link.header.index);
+                self.clients6.remove(&link.header.index);
                 if let Some(gone) = self.state.forget(link.header.index) {
                     tell(&mut self.report, &Event::Gone { interface: &gone.identity.name });
                 }
@@ -188,6 +223,9 @@ impl<W: Write> Network<'_, W> {
 
     /// Have a DHCP client work on an interface that has a cable. In: whether it had one before.
     async fn lease(&mut self, index: u32, had: bool, ethernet: bool) {
+        if let Some(client) = self.clients6.get(&index).filter(|_| !had) {
+            let _ = client.send(());
+        }
         let Some(link) = self.state.links.get(&index).filter(|link| self.rules[link.rule].dhcp) else { return };
         let Some(mac) = <[u8; 6]>::try_from(&*link.identity.mac).ok().filter(|_| ethernet) else {
             let error = "DHCP needs an Ethernet interface";
@@ -250,7 +288,7 @@ impl<W: Write> Network<'_, W> {
     /// Make the kernel's settings what rule and lease say.
     async fn settle(&mut self, index: u32) {
         let Some(link) = self.state.links.get_mut(&index) else { return };
-        let wanted = settings::settings(&self.rules[link.rule], link.lease.as_ref(), index);
+        let wanted = settings::settings(&self.rules[link.rule], link.lease.as_ref(), link.lease6.as_ref(), index);
         let steps = settings::changes(&link.applied, &wanted);
         link.applied = wanted;
         for step in steps {
@@ -271,8 +309,10 @@ impl<W: Write> Network<'_, W> {
     }
 
     fn take_address(&mut self, index: u32, read: Option<(IpAddr, bool)>, exists: bool) {
-        if let Some((address, usable)) = read {
-            self.state.observe_address(index, address, exists.then_some(usable), self.start.elapsed());
+        let Some((address, usable)) = read else { return };
+        self.state.observe_address(index, address, exists.then_some(usable), self.start.elapsed());
+        if exists && usable && matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+            self.lease6(index);
         }
     }
 
@@ -284,7 +324,7 @@ impl<W: Write> Network<'_, W> {
                 return tell(&mut self.report, &Event::Error { interface, error: &error });
             }
             dhcp::Change::Bound(lease) => {
-                let (address, server) = (lease.address.into(), lease.server.into());
+                let (address, server) = (lease.address.into(), Some(lease.server.into()));
                 tell(&mut self.report, &Event::Lease { interface, address, server, seconds: lease.lifetime });
                 link.lease = Some(lease);
             }
@@ -294,6 +334,41 @@ impl<W: Write> Network<'_, W> {
             }
         }
         // The file first: whoever waits for the host to be online may look a name up at once.
+        self.write_resolver();
+        self.settle(index).await;
+    }
+
+    /// Have a DHCPv6 client work on an interface, which has an address to speak from.
+    fn lease6(&mut self, index: u32) {
+        let Some(link) = self.state.links.get(&index).filter(|link| self.rules[link.rule].dhcp6) else { return };
+        let Ok(mac) = <[u8; 6]>::try_from(&*link.identity.mac) else { return };
+        let name = link.identity.name.clone();
+        self.clients6.entry(index).or_insert_with(|| {
+            let (client, words) = unbounded_channel();
+            tokio::spawn(dhcp6::run(dhcp6::Place { index, name, mac }, words, self.leases6.clone()));
+            client
+        });
+    }
+
+    async fn take_lease6(&mut self, index: u32, change: dhcp6::Change) {
+        let Some(link) = self.state.links.get_mut(&index) else { return };
+        let interface = &link.identity.name;
+        match change {
+            dhcp6::Change::Failed(error) => {
+                return tell(&mut self.report, &Event::Error { interface, error: &error });
+            }
+            dhcp6::Change::Bound(lease) => {
+                for (address, seconds) in &lease.addresses {
+                    let (address, seconds) = ((*address).into(), *seconds);
+                    tell(&mut self.report, &Event::Lease { interface, address, server: None, seconds });
+                }
+                link.lease6 = Some(lease);
+            }
+            dhcp6::Change::Lost(reason) => {
+                link.lease6 = None;
+                tell(&mut self.report, &Event::Lost { interface, reason });
+            }
+        }
         self.write_resolver();
         self.settle(index).await;
     }
@@ -313,9 +388,45 @@ impl<W: Write> Network<'_, W> {
         }
     }
 
+    /// Tell whom to ask for the time.
+    fn name_time_servers(&mut self) {
+        let Some(clock) = &self.clock else { return };
+        let servers = self.state.time_servers(clock.time);
+        clock.servers.send_if_modified(|known| {
+            let other = *known != servers;
+            *known = servers;
+            other
+        });
+    }
+
+    fn take_clock(&mut self, change: ntp::Change) {
+        let Some(clock) = &mut self.clock else { return };
+        match change {
+            ntp::Change::Set { server, by, stepped } => {
+                if stepped || !clock.set {
+                    let by = by / 1_000_000;
+                    tell(&mut self.report, &Event::Clock { server: &server, by, stepped });
+                }
+                clock.set = true;
+                clock.failures.clear();
+            }
+            ntp::Change::Failed(server, error) => {
+                if clock.failures.get(&server) != Some(&error) {
+                    let told = format!("time server `{server}`: {error}");
+                    tell(&mut self.report, &Event::Error { interface: "", error: &told });
+                    clock.failures.insert(server, error);
+                }
+            }
+        }
+    }
+
     /// Tell when the host has come online, and until then what it lacks.
     fn judge(&mut self) {
-        let missing = self.state.missing(self.rules, self.start.elapsed());
+        let mut missing = self.state.missing(self.rules, self.start.elapsed());
+        if let Some(clock) = self.clock.as_ref().filter(|clock| !clock.set && !clock.time.optional) {
+            let lack = if clock.servers.borrow().is_empty() { "a time server" } else { "the answer of a time server" };
+            missing.insert("time".to_owned(), lack);
+        }
         if self.missing.as_ref() == Some(&missing) {
             return;
         }

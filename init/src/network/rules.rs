@@ -44,7 +44,10 @@ pub fn rule_for(rules: &[Interface], link: &Identity) -> Option<usize> {
             && (rule.name.is_some() || !link.made)
             && rule.name.as_ref().is_none_or(|pattern| matches(pattern, &link.name))
             && rule.mac.as_ref().is_none_or(|address| address.eq_ignore_ascii_case(&mac))
-            && rule.driver.as_ref().is_none_or(|pattern| link.driver.as_ref().is_some_and(|name| matches(pattern, name)))
+            && rule
+                .driver
+                .as_ref()
+                .is_none_or(|pattern| link.driver.as_ref().is_some_and(|name| matches(pattern, name)))
     };
     let own = |rule: &Interface| rule.make.is_some() && rule.id == link.name && link.made;
     rules.iter().position(own).or_else(|| rules.iter().position(fits))

@@ -5,12 +5,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::dhcp::Lease;
+use super::dhcp6;
 use super::rules::{Identity, rule_for};
 use super::settings::Settings;
 use crate::contract::{self, Interface};
 
 /// How long a rule that asks for both is held back by DHCP after IPv6 is there.
 const DHCP_GRACE: Duration = Duration::from_secs(5);
+
+/// Port of time servers (RFC 5905).
+const NTP: u16 = 123;
 
 /// One interface that a rule matches.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ pub struct Link {
     pub applied: Settings,
     /// What DHCP granted.
     pub lease: Option<Lease>,
+    /// What DHCPv6 granted.
+    pub lease6: Option<dhcp6::Lease>,
     /// Addresses the kernel reports, and whether they can be used: a tentative one still waits for a neighbour's objection.
     pub addresses: BTreeMap<IpAddr, bool>,
     /// When an IPv6 address that is good everywhere was first usable.
@@ -76,7 +82,8 @@ impl State {
 
     /// Say which links can be made now, each once: position of the rule, and index of the interface below, or 0.
     pub fn unmade(&mut self, rules: &[Interface]) -> Vec<(usize, u32)> {
-        let index_of = |position: usize| self.links.iter().find(|(_, link)| link.rule == position).map(|(index, _)| *index);
+        let index_of =
+            |position: usize| self.links.iter().find(|(_, link)| link.rule == position).map(|(index, _)| *index);
         let below = |rule: &Interface| match rule.make.as_ref()? {
             contract::Link::Vlan { over, .. } => index_of(*over),
             _ => Some(0),
@@ -105,7 +112,7 @@ impl State {
     /// It is online when every rule that asks for something, and is not optional, has an interface with what it asks for.
     #[must_use]
     pub fn missing(&self, rules: &[Interface], now: Duration) -> BTreeMap<String, &'static str> {
-        let asks = |rule: &Interface| rule.dhcp || rule.accept_ra || !rule.addresses.is_empty();
+        let asks = |rule: &Interface| rule.dhcp || rule.dhcp6 || rule.accept_ra || !rule.addresses.is_empty();
         let lacks = |(position, rule): (usize, &Interface)| {
             let mut matched = self.links.values().filter(|link| link.rule == position);
             let Some(first) = matched.next() else { return Some((rule.id.clone(), "an interface")) };
@@ -123,17 +130,38 @@ impl State {
         ends.filter(|end| *end > now).min()
     }
 
+    /// Time servers: those of `time`, then those of all leases; none as long as the host has no address.
+    #[must_use]
+    pub fn time_servers(&self, time: &contract::Time) -> Vec<(String, u16)> {
+        if self.links.values().all(|link| link.public().is_empty()) {
+            return Vec::new();
+        }
+        let v4 = self.links.values().filter_map(|link| link.lease.as_ref()).flat_map(|lease| &lease.time_servers);
+        let v6 = self.links.values().filter_map(|link| link.lease6.as_ref()).flat_map(|lease| &lease.time_servers);
+        let leased = v4.map(ToString::to_string).chain(v6.map(ToString::to_string)).map(|server| (server, NTP));
+        let mut servers = time.servers.clone();
+        for server in leased {
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        servers
+    }
+
     /// Name servers and domains of the rules that have an interface, then of all leases.
     #[must_use]
     pub fn resolver(&self, rules: &[Interface]) -> (Vec<IpAddr>, Vec<String>) {
         let leases = || self.links.values().filter_map(|link| link.lease.as_ref());
+        let leases6 = || self.links.values().filter_map(|link| link.lease6.as_ref());
         let applied = |position: &usize| self.links.values().any(|link| link.rule == *position);
         let rules: Vec<&Interface> =
             rules.iter().enumerate().filter(|(position, _)| applied(position)).map(|(_, rule)| rule).collect();
         let servers = rules.iter().flat_map(|rule| rule.nameservers.iter().copied());
         let search = rules.iter().flat_map(|rule| rule.search.iter().cloned());
         let servers = servers.chain(leases().flat_map(|lease| lease.servers.iter().copied().map(IpAddr::V4)));
-        (servers.collect(), search.chain(leases().flat_map(|lease| lease.search.iter().cloned())).collect())
+        let servers = servers.chain(leases6().flat_map(|lease| lease.servers.iter().copied().map(IpAddr::V6)));
+        let search = search.chain(leases().flat_map(|lease| lease.search.iter().cloned()));
+        (servers.collect(), search.chain(leases6().flat_map(|lease| lease.search.iter().cloned())).collect())
     }
 }
 
@@ -159,10 +187,13 @@ impl Link {
             (true, false, _) | (true, true, None) => leased,
             (true, true, Some(since)) => leased || now >= since + DHCP_GRACE,
         };
-        match (fixed && dynamic, self.carrier, fixed) {
-            (true, ..) => None,
-            (_, false, _) => Some("a link"),
-            (_, _, false) => Some("its addresses"),
+        let usable = |(address, _): &(std::net::Ipv6Addr, _)| self.addresses.get(&(*address).into()) == Some(&true);
+        let leased6 = !rule.dhcp6 || self.lease6.as_ref().is_some_and(|lease| lease.addresses.iter().all(usable));
+        match (fixed && dynamic && leased6, self.carrier) {
+            (true, _) => None,
+            (_, false) => Some("a link"),
+            _ if !fixed => Some("its addresses"),
+            _ if dynamic => Some("dhcp6"),
             _ if rule.dhcp => Some("dhcp"),
             _ => Some("a router"),
         }

@@ -34,6 +34,7 @@ fn lease() -> Lease {
         rebind: 3150,
         routes: vec![(Ipv4Addr::UNSPECIFIED, 0, Ipv4Addr::new(10, 0, 2, 2))],
         servers: vec![Ipv4Addr::new(10, 0, 2, 3)],
+        time_servers: vec![Ipv4Addr::new(10, 0, 2, 4)],
         search: vec!["lease.example".to_owned()],
         mtu: Some(1460),
     }
@@ -87,7 +88,11 @@ const BRIDGE: contract::Link = contract::Link::Bridge { stp: false, forward_dela
 #[test]
 fn links_are_made_once_what_they_stand_on_is_there_and_again_when_it_comes_back() {
     let rules = [
-        Interface { id: "tagged".to_owned(), make: Some(contract::Link::Vlan { id: 7, over: 2 }), ..Interface::default() },
+        Interface {
+            id: "tagged".to_owned(),
+            make: Some(contract::Link::Vlan { id: 7, over: 2 }),
+            ..Interface::default()
+        },
         Interface { id: "br0".to_owned(), make: Some(BRIDGE), ..Interface::default() },
         Interface { master: Some(1), ..named("eth0") },
     ];
@@ -141,7 +146,7 @@ fn static_settings_are_complete() {
         mtu: Some(9000),
         ..Interface::default()
     };
-    let got = settings(&rule, None, 2);
+    let got = settings(&rule, None, None, 2);
     assert_eq!(got.addresses, BTreeMap::from([((ip("192.0.2.5"), 24), None), ((ip("2001:db8::5"), 64), None)]));
     let path = |to: &str, prefix, via: Option<&str>, onlink, metric| RoutePath {
         to: (ip(to), prefix),
@@ -163,30 +168,30 @@ fn static_settings_are_complete() {
 #[test]
 fn lease_adds_to_the_rule_and_does_not_override_it() {
     let rule = Interface { dhcp: true, ..Interface::default() };
-    let got = settings(&rule, Some(&lease()), 3);
+    let got = settings(&rule, Some(&lease()), None, 3);
     assert_eq!(got.addresses, BTreeMap::from([((ip("10.0.2.15"), 24), Some(3600))]));
     let route = *got.routes.first().unwrap();
     assert_eq!((route.via, route.onlink, route.metric, route.dhcp), (Some(ip("10.0.2.2")), false, Some(1027), true));
     assert_eq!(got.mtu, Some(1460));
 
     let fixed = Interface { mtu: Some(1500), addresses: vec![cidr("10.0.2.15", 24)], ..rule.clone() };
-    let got = settings(&fixed, Some(&lease()), 3);
+    let got = settings(&fixed, Some(&lease()), None, 3);
     assert_eq!((got.mtu, got.addresses), (Some(1500), BTreeMap::from([((ip("10.0.2.15"), 24), None)])));
 
     let small = Lease { mtu: Some(600), prefix: 32, ..lease() };
-    let got = settings(&Interface { accept_ra: true, ..rule.clone() }, Some(&small), 3);
+    let got = settings(&Interface { accept_ra: true, ..rule.clone() }, Some(&small), None, 3);
     assert_eq!(got.mtu, None);
     // A cloud that grants a single address: the gateway is in no network of ours.
     assert!(got.routes.first().unwrap().onlink);
-    assert_eq!(settings(&rule, Some(&small), 3).mtu, Some(600));
+    assert_eq!(settings(&rule, Some(&small), None, 3).mtu, Some(600));
 }
 
 #[test]
 fn new_address_comes_before_the_old_one_goes() {
     let rule = Interface { dhcp: true, ..Interface::default() };
-    let old = settings(&rule, Some(&lease()), 2);
+    let old = settings(&rule, Some(&lease()), None, 2);
     let moved = Lease { address: Ipv4Addr::new(10, 0, 2, 16), routes: vec![], ..lease() };
-    let steps = changes(&old, &settings(&rule, Some(&moved), 2));
+    let steps = changes(&old, &settings(&rule, Some(&moved), None, 2));
     let want = [
         Change::AddAddress(ip("10.0.2.16"), 24, Some(3600)),
         Change::RemoveRoute(*old.routes.first().unwrap()),
@@ -198,7 +203,7 @@ fn new_address_comes_before_the_old_one_goes() {
 #[test]
 fn extended_lease_moves_the_end_of_the_address_and_touches_nothing_else() {
     let rule = Interface { dhcp: true, addresses: vec![cidr("192.0.2.5", 24)], ..Interface::default() };
-    let same = settings(&rule, Some(&lease()), 2);
+    let same = settings(&rule, Some(&lease()), None, 2);
     assert_eq!(changes(&same, &same), [Change::AddAddress(ip("10.0.2.15"), 24, Some(3600))]);
 }
 
@@ -277,6 +282,20 @@ fn servers_of_rules_come_before_those_of_leases() {
     assert_eq!(search, ["rule.example", "lease.example"]);
     assert!(state.forget(2).is_some());
     assert_eq!(state.resolver(&rules), (vec![], vec![]), "both go with the interface");
+}
+
+#[test]
+fn time_servers_of_the_manifest_come_first_and_nobody_is_asked_without_an_address() {
+    let rules = [Interface { dhcp: true, ..named("eth0") }];
+    let named = |name: &str| (name.to_owned(), 123);
+    let time = contract::Time { servers: vec![named("time.example"), named("10.0.2.4")], optional: false };
+    let mut state = State::default();
+    state.observe(&rules, 2, card("eth0"), true);
+    state.links.get_mut(&2).unwrap().lease =
+        Some(Lease { time_servers: vec![[10, 0, 2, 4].into(), [10, 0, 2, 5].into()], ..lease() });
+    assert_eq!(state.time_servers(&time), []);
+    state.observe_address(2, ip("10.0.2.15"), Some(true), Duration::ZERO);
+    assert_eq!(state.time_servers(&time), [named("time.example"), named("10.0.2.4"), named("10.0.2.5")]);
 }
 
 #[test]

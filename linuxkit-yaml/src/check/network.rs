@@ -79,7 +79,7 @@ fn references(network: &Network, problems: &mut Problems<'_>) {
                 let message = format!("`{}` is a part of `{}` already", shorten(member), shorten(other));
                 problems.add(&member.at, message);
             }
-            if part.dhcp || !part.addresses.is_empty() || !part.routes.is_empty() {
+            if part.dhcp || part.dhcp6 || !part.addresses.is_empty() || !part.routes.is_empty() {
                 let message = format!("`{}` is a part of `{}`, and has addresses", shorten(member), shorten(name));
                 hinted(problems, &member.at, message, "the whole has addresses, its parts have none");
             }

@@ -158,6 +158,7 @@ impl Generator {
             ("Cidr", _) => self.pick(&["10.0.0.2/8", "::1/128", "0.0.0.0/0"]).to_owned(),
             ("Address", _) => self.pick(&["10.0.0.2", "fd00::1"]).to_owned(),
             ("Destination", _) => "default".to_owned(),
+            ("TimeServer", _) => self.pick(&["time.example.org", "[fd00::1]:1123"]).to_owned(),
             ("Mac", _) => "52:54:00:12:34:56".to_owned(),
             ("Mode", _) => self.pick(&["", "0", "0644", "7777"]).to_owned(),
             ("Period", _) => self.pick(&["0", "1s", "2m", "1h30m5.5s", "500ms"]).to_owned(),
