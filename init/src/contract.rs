@@ -445,6 +445,34 @@ pub enum Link {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         forward_delay: Option<u32>,
     },
+    /// An end of encrypted tunnels.
+    Wireguard {
+        /// File of the host with the private key; one is made if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        private_key_file: Option<String>,
+        /// UDP port; any if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listen_port: Option<u16>,
+        /// The other ends.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        peers: Vec<Peer>,
+    },
+}
+
+/// The other end of a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its public key, in base64.
+    pub public_key: String,
+    /// Its name or address, and its port; it has to speak first if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<(String, u16)>,
+    /// What is behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<Cidr>,
+    /// Seconds after which it hears from this end at the latest; never if 0.
+    #[serde(default)]
+    pub keepalive: u16,
 }
 
 impl Link {
@@ -455,6 +483,7 @@ impl Link {
             Self::Vlan { .. } => "vlan",
             Self::Bond { .. } => "bond",
             Self::Bridge { .. } => "bridge",
+            Self::Wireguard { .. } => "wireguard",
         }
     }
 }

@@ -45,6 +45,13 @@ pub enum Said {
         /// Why.
         reason: String,
     },
+    /// An end of tunnels has its key.
+    Key {
+        /// The interface.
+        interface: String,
+        /// What its peers have to know.
+        public_key: String,
+    },
     /// The clock was set.
     Clock {
         /// The time server that said so.
@@ -77,6 +84,9 @@ pub fn hear<S: Sys>(host: &mut Host<S>, line: &[u8]) {
         Ok(Said::Waiting { r#for }) => host.waits_for = r#for,
         Ok(Said::Gone { interface }) => host.say(&format!("network: {interface} is gone")),
         Ok(Said::Lost { interface, reason }) => host.say(&format!("network: {interface} lost its address: {reason}")),
+        Ok(Said::Key { interface, public_key }) => {
+            host.say(&format!("network: {interface} has the public key {public_key}"))
+        }
         Ok(Said::Clock { server, by, stepped }) => {
             let done = if stepped { "set forward by" } else { "right but for" };
             let (sign, seconds, millis) =

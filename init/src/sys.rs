@@ -937,6 +937,17 @@ pub fn random() -> io::Result<u64> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
+/// Bytes for a key: the kernel waits until it has some that nobody can guess.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn secret() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let len = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    if len == bytes.len() { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
 /// Move the clock forward by so many nanoseconds, or back: at once, or bit by bit with this constant of the kernel's loop. The kernel then
 /// writes the machine's own clock from time to time. Out: whether it jumped.
 ///

@@ -71,7 +71,7 @@ pub use health::{Endpoint, HealthTest, Healthcheck, HttpProbe, TcpProbe};
 pub use image::{Container, ContainerConfig, Device, IdMapping, Mount};
 pub use init::{BUILTIN, InitEntry};
 pub use kernel::Kernel;
-pub use link::{Bond, BondMode, Bridge, HashPolicy, LacpRate, Vlan};
+pub use link::{Bond, BondMode, Bridge, HashPolicy, HostPort, LacpRate, Peer, PublicKey, Vlan, Wireguard};
 pub use lint::{LintOptions, lint};
 pub use manifest::{Manifest, Section, Trust};
 pub use merge::merge;

@@ -6,8 +6,9 @@
 //! | `kernel.tar`, `.ucode` | the last that is given, empty or not |
 //! | `init`, `onboot`, `onshutdown`, `services`, `files` | one list after the other; service names stay unique |
 //! | `volumes` | one list after the other; a volume may be repeated word for word, but not with another content |
-//! | `trust`, `hostname` | the last that is given |
+//! | `trust`, `hostname`, `wait_online` | the last that is given |
 //! | `network` | by rule name: a later rule replaces an earlier one in its place, new ones follow |
+//! | `time` | servers: one list after the other; `optional` if any says so |
 //! | `boot` | key by key, the last that is given |
 //! | `modules.include`, `.load` | one list after the other |
 //! | `sysctl` | by key, the last wins |

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::link::{Bond, Bridge, Vlan};
+use crate::link::{Bond, Bridge, Vlan, Wireguard};
 use crate::node::shorten;
 use crate::span::Spanned;
 
@@ -36,6 +36,9 @@ pub struct NetworkRule {
     /// The interface is made: a switch; its name is the rule's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bridge: Option<Bridge>,
+    /// The interface is made: an end of encrypted tunnels; its name is the rule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wireguard: Option<Wireguard>,
     /// Boot without waiting for this rule's interface and addresses; no if absent.
     #[serde(default)]
     pub optional: bool,
@@ -131,6 +134,7 @@ impl Default for NetworkRule {
             vlan: None,
             bond: None,
             bridge: None,
+            wireguard: None,
             optional: false,
             dhcp: false,
             dhcp6: false,
@@ -148,7 +152,7 @@ impl NetworkRule {
     /// Tell whether the rule makes its interface.
     #[must_use]
     pub fn makes(&self) -> bool {
-        self.vlan.is_some() || self.bond.is_some() || self.bridge.is_some()
+        self.vlan.is_some() || self.bond.is_some() || self.bridge.is_some() || self.wireguard.is_some()
     }
 
     /// Give the names of the rules whose interfaces are parts of this one's.
@@ -266,6 +270,8 @@ macro_rules! as_text {
         }
     )*};
 }
+
+pub(crate) use as_text;
 
 as_text! {
     Cidr: "An address with the length of its prefix, such as 10.0.2.15/24.",

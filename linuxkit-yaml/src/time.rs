@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::network::as_text;
 use crate::node::shorten;
 use crate::span::Spanned;
 
@@ -40,24 +41,28 @@ impl FromStr for TimeServer {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{}` is not a time server, such as time.example.org or 10.0.0.1", shorten(text));
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self { host: address.to_string(), port: NTP });
-        }
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?),
-            None => (text, NTP),
-        };
-        if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            let address: std::net::Ipv6Addr = inner.parse().map_err(|_| wrong())?;
-            return Ok(Self { host: address.to_string(), port });
-        }
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        };
-        let legal = host.len() <= 253 && host.trim_end_matches('.').split('.').all(label);
-        if legal { Ok(Self { host: host.to_owned(), port }) } else { Err(wrong()) }
+        let (host, port) = host_port(text).ok_or_else(wrong)?;
+        Ok(Self { host, port: port.unwrap_or(NTP) })
     }
+}
+
+/// Read the name or address of a machine, and its port if there is one; an IPv6 address with a port stands in brackets.
+pub(crate) fn host_port(text: &str) -> Option<(String, Option<u16>)> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some((address.to_string(), None));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port > 0)?)),
+        None => (text, None),
+    };
+    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return Some((inner.parse::<Ipv6Addr>().ok()?.to_string(), port));
+    }
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let legal = host.len() <= 253 && host.trim_end_matches('.').split('.').all(label);
+    legal.then(|| (host.to_owned(), port))
 }
 
 impl fmt::Display for TimeServer {
@@ -70,26 +75,8 @@ impl fmt::Display for TimeServer {
     }
 }
 
-impl Serialize for TimeServer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for TimeServer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for TimeServer {
-    fn schema_name() -> Cow<'static, str> {
-        "TimeServer".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "A name or an address, such as time.example.org, 10.0.0.1 or [fd00::1]:123." })
-    }
+as_text! {
+    TimeServer: "A name or an address, such as time.example.org, 10.0.0.1 or [fd00::1]:123.",
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub fn interfaces(network: &Network) -> Vec<contract::Interface> {
             driver: matches.and_then(|matches| matches.driver.as_ref()).map(|driver| driver.value.clone()),
             make: link(rule, &positions),
             master,
-            optional: rule.optional,
+            // What brings a key may run only after the network.
+            optional: rule.optional || rule.wireguard.as_ref().is_some_and(|one| one.private_key_file.is_some()),
             dhcp: rule.dhcp,
             dhcp6: rule.dhcp6,
             // A part has no addresses: the whole has them.
@@ -61,6 +62,22 @@ fn link(rule: &NetworkRule, positions: &BTreeMap<&str, usize>) -> Option<contrac
             miimon: bond.mii_monitor_interval.as_ref().map_or(MIIMON, |every| units(**every, 1)),
             lacp_fast: bond.lacp_rate == Some(LacpRate::Fast),
             hash: bond.transmit_hash_policy.map(|policy| policy as u8),
+        });
+    }
+    if let Some(wireguard) = &rule.wireguard {
+        let peer = |peer: &linuxkit_yaml::Peer| contract::Peer {
+            public_key: peer.public_key.value.0.clone(),
+            endpoint: peer.endpoint.as_ref().map(|endpoint| (endpoint.host.clone(), endpoint.port)),
+            allowed: peer.allowed_ips.iter().map(|network| cidr(**network)).collect(),
+            keepalive: peer
+                .persistent_keepalive
+                .as_ref()
+                .map_or(0, |every| u16::try_from(every.0.as_secs()).unwrap_or(u16::MAX)),
+        };
+        return Some(contract::Link::Wireguard {
+            private_key_file: wireguard.private_key_file.as_ref().map(|file| file.value.clone()),
+            listen_port: wireguard.listen_port,
+            peers: wireguard.peers.iter().map(peer).collect(),
         });
     }
     let bridge = rule.bridge.as_ref()?;

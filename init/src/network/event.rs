@@ -47,6 +47,13 @@ pub enum Event<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// An end of tunnels has its key.
+    Key {
+        /// The interface.
+        interface: &'a str,
+        /// What its peers have to know, in base64.
+        public_key: &'a str,
+    },
     /// The clock was set, or for the first time found right.
     Clock {
         /// The time server that said so.

@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 use std::path::Path as FilePath;
 
+use futures_util::StreamExt;
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, CacheInfo};
 use rtnetlink::packet_route::link::{
     BondLacpRate, BridgeStpState, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
 };
 use rtnetlink::packet_route::route::{RouteMessage, RouteProtocol, RouteScope};
-use rtnetlink::{Error, Handle, LinkBond, LinkBridge, LinkUnspec, LinkVlan, RouteMessageBuilder};
+use rtnetlink::{Error, Handle, LinkBond, LinkBridge, LinkUnspec, LinkVlan, LinkWireguard, RouteMessageBuilder};
 
 use super::rules::Identity;
 use super::settings::{Change, Path};
@@ -23,7 +26,8 @@ pub async fn up(handle: &Handle, index: u32) -> Result<(), Error> {
     handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await
 }
 
-/// Make a link. In: its name; `below`, the index of the interface that carries it, if it is a VLAN. One that is there is success.
+/// Make a link. In: its name; `below`, the index of the interface that carries it, if it is a VLAN. One that is there is
+/// made so: the kernel's module for bonds brings a `bond0` of its own.
 ///
 /// # Errors
 ///
@@ -49,11 +53,31 @@ pub async fn make(handle: &Handle, name: &str, link: &Link, below: u32) -> Resul
             }
             builder.build()
         }
+        Link::Wireguard { .. } => LinkWireguard::new(name).build(),
     };
-    match handle.link().add(message).execute().await {
-        Err(Error::NetlinkError(error)) if error.raw_code() == -rustix::io::Errno::EXIST.raw_os_error() => Ok(()),
+    match handle.link().add(message.clone()).execute().await {
+        Err(Error::NetlinkError(error)) if error.raw_code() == -rustix::io::Errno::EXIST.raw_os_error() => {
+            // A bond takes a mode only while it is off.
+            handle.link().set(LinkUnspec::new_with_name(name).down().build()).execute().await?;
+            change(handle, message).await
+        }
         done => done,
     }
+}
+
+/// Change a link that is there: what the crate's own request to add one never does.
+async fn change(handle: &Handle, message: LinkMessage) -> Result<(), Error> {
+    let mut request = NetlinkMessage::from(RouteNetlinkMessage::NewLink(message));
+    request.header.flags = NLM_F_REQUEST | NLM_F_ACK;
+    let mut answers = handle.clone().request(request)?;
+    while let Some(answer) = answers.next().await {
+        if let NetlinkPayload::Error(error) = answer.payload
+            && error.code.is_some()
+        {
+            return Err(Error::NetlinkError(error));
+        }
+    }
+    Ok(())
 }
 
 /// Put an interface into a bond or bridge, and switch it on.

@@ -9,7 +9,7 @@
 //!  dhcp: leases ---------------/     \--> resolver file, events
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
@@ -39,6 +39,10 @@ pub mod settings;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod wireguard;
+
+/// Time between two looks for the file of a key, or two attempts to make a link.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Set up the network and keep it up; returns only if the kernel's side breaks down.
 ///
@@ -89,17 +93,23 @@ pub fn run_with(contract: &Contract, report: impl Write, resolver: &Path) -> io:
             start: Instant::now(),
             state: State::default(),
             clients: BTreeMap::new(),
+            keyless: BTreeSet::new(),
+            failed: BTreeMap::new(),
             clients6: BTreeMap::new(),
             written: None,
             missing: None,
         };
         network.write_resolver();
         network.refresh().await?;
+        let mut again = tokio::time::interval(PAUSE);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             network.build().await;
             network.name_time_servers();
             network.judge();
-            let due = network.state.due(network.start.elapsed());
+            let now = network.start.elapsed();
+            let due = network.state.due(now).map(|due| due.saturating_sub(now));
+            let waits = !network.keyless.is_empty() || !network.failed.is_empty();
             tokio::select! {
                 message = messages.next() => match message {
                     Some((message, _)) => network.take(message).await?,
@@ -112,7 +122,8 @@ pub fn run_with(contract: &Contract, report: impl Write, resolver: &Path) -> io:
                     network.take_lease6(index, change).await;
                 },
                 Some(change) = clocks.recv() => network.take_clock(change),
-                () = tokio::time::sleep(due.map_or(Duration::MAX, |due| due.saturating_sub(network.start.elapsed()))) => {}
+                () = tokio::time::sleep(due.unwrap_or(Duration::MAX)) => {}
+                _ = again.tick(), if waits => network.try_again().await,
             }
         }
     })
@@ -149,6 +160,10 @@ struct Network<'a, W> {
     start: Instant,
     state: State,
     clients: BTreeMap<u32, Client>,
+    /// Ends of tunnels that wait for the file of their key.
+    keyless: BTreeSet<u32>,
+    /// Rules whose links could not be made, and what was told of that.
+    failed: BTreeMap<usize, String>,
     /// DHCPv6 clients: a word is sent to each when its link comes back.
     clients6: BTreeMap<u32, UnboundedSender<()>>,
     /// The resolver's file as last written.
@@ -182,6 +197,7 @@ impl<W: Write> Network<'_, W> {
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
                 self.clients.remove(&link.header.index);
                 self.clients6.remove(&link.header.index);
+                self.keyless.remove(&link.header.index);
                 if let Some(gone) = self.state.forget(link.header.index) {
                     tell(&mut self.report, &Event::Gone { interface: &gone.identity.name });
                 }
@@ -212,7 +228,9 @@ impl<W: Write> Network<'_, W> {
             identity.driver = kernel::driver(&identity.name);
         }
         if self.state.observe(self.rules, index, identity, carrier) {
-            self.set_up(index).await;
+            if self.state.links.get(&index).is_some_and(|link| self.state.is_made(self.rules, link.rule)) {
+                self.set_up(index).await;
+            }
             // Name servers of a rule are there with its interface.
             self.write_resolver();
         }
@@ -236,7 +254,7 @@ impl<W: Write> Network<'_, W> {
             Some(client) if client.mac == mac => drop(client.returned.send(())),
             other => {
                 // Of a bond or bridge that was given another part: to the server it is another machine.
-                let replaced = other.is_some();
+                let replaced = other.is_some() && link.lease.is_some();
                 let (returned, words) = unbounded_channel();
                 let place = dhcp::Place { index, mac, host: self.host.clone() };
                 tokio::spawn(dhcp::run(place, words, self.leases.clone()));
@@ -248,6 +266,14 @@ impl<W: Write> Network<'_, W> {
         }
     }
 
+    /// Do again what could not be done: a key comes with a container, and the module for a link with the root, both after the network.
+    async fn try_again(&mut self) {
+        for index in self.keyless.clone() {
+            self.open_tunnels(index).await;
+        }
+        self.failed.keys().for_each(|rule| self.state.ask_again(*rule));
+    }
+
     /// Make the links that rules ask for, as soon as what they stand on is there, and put interfaces into those they are part of.
     async fn build(&mut self) {
         for (position, below) in self.state.unmade(self.rules) {
@@ -255,7 +281,16 @@ impl<W: Write> Network<'_, W> {
             let Some(link) = &rule.make else { continue };
             if let Err(cause) = kernel::make(&self.handle, &rule.id, link, below).await {
                 let error = format!("could not make this {}: {cause}", link.kind());
-                tell(&mut self.report, &Event::Error { interface: &rule.id, error: &error });
+                if self.failed.get(&position) != Some(&error) {
+                    tell(&mut self.report, &Event::Error { interface: &rule.id, error: &error });
+                    self.failed.insert(position, error);
+                }
+                continue;
+            }
+            self.failed.remove(&position);
+            // It was there already, and is what it should be only now.
+            if let Some(index) = self.state.index_of(position) {
+                self.set_up(index).await;
             }
         }
         for (index, master) in self.state.apart(self.rules) {
@@ -275,14 +310,46 @@ impl<W: Write> Network<'_, W> {
         if let Some(mtu) = rule.mtu {
             self.step(index, settings::Change::Mtu(mtu)).await;
         }
+        if let Some(contract::Link::Wireguard { .. }) = rule.make {
+            return self.open_tunnels(index).await;
+        }
         // A part is switched on once it is in its place.
         if rule.master.is_some() {
             return;
         }
+        self.switch_on(index).await;
+    }
+
+    async fn switch_on(&mut self, index: u32) {
         if let Err(cause) = kernel::up(&self.handle, index).await {
             self.tell_error(index, &format!("could not switch it on: {cause}"));
         }
         self.settle(index).await;
+    }
+
+    /// Give an end of tunnels its key and its peers and switch it on, or try again later if there is no key yet.
+    async fn open_tunnels(&mut self, index: u32) {
+        let Some(link) = self.state.links.get(&index) else { return };
+        let Some(contract::Link::Wireguard { private_key_file, listen_port, peers }) = &self.rules[link.rule].make
+        else {
+            return;
+        };
+        match wireguard::set_up(index, private_key_file.as_deref(), *listen_port, peers) {
+            Ok(key) => {
+                let interface = &link.identity.name;
+                tell(&mut self.report, &Event::Key { interface, public_key: &key });
+                for peer in peers.iter().filter(|peer| wireguard::is_named(peer)) {
+                    tokio::spawn(wireguard::find(index, peer.clone()));
+                }
+                self.keyless.remove(&index);
+                self.switch_on(index).await;
+            }
+            Err(wireguard::WireguardError::NoKey) => drop(self.keyless.insert(index)),
+            Err(error) => {
+                self.keyless.remove(&index);
+                self.tell_error(index, &error.to_string());
+            }
+        }
     }
 
     /// Make the kernel's settings what rule and lease say.

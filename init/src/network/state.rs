@@ -82,15 +82,31 @@ impl State {
 
     /// Say which links can be made now, each once: position of the rule, and index of the interface below, or 0.
     pub fn unmade(&mut self, rules: &[Interface]) -> Vec<(usize, u32)> {
-        let index_of =
-            |position: usize| self.links.iter().find(|(_, link)| link.rule == position).map(|(index, _)| *index);
         let below = |rule: &Interface| match rule.make.as_ref()? {
-            contract::Link::Vlan { over, .. } => index_of(*over),
+            contract::Link::Vlan { over, .. } => self.index_of(*over),
             _ => Some(0),
         };
-        let wanted = rules.iter().enumerate().filter(|(position, _)| index_of(*position).is_none());
+        let is_due = |position: usize| self.index_of(position).is_none() || !self.made.contains_key(&position);
+        let wanted = rules.iter().enumerate().filter(|(position, _)| is_due(*position));
         let wanted: Vec<_> = wanted.filter_map(|(position, rule)| Some((position, below(rule)?))).collect();
         wanted.into_iter().filter(|(position, below)| self.made.insert(*position, *below) != Some(*below)).collect()
+    }
+
+    /// Have a link asked for again, which could not be made.
+    pub fn ask_again(&mut self, rule: usize) {
+        self.made.remove(&rule);
+    }
+
+    /// Index of a rule's interface; of the first, if there are several.
+    #[must_use]
+    pub fn index_of(&self, rule: usize) -> Option<u32> {
+        self.links.iter().find(|(_, link)| link.rule == rule).map(|(index, _)| *index)
+    }
+
+    /// Tell whether a rule's interface is as the rule wants it made; one that is there may be somebody else's.
+    #[must_use]
+    pub fn is_made(&self, rules: &[Interface], rule: usize) -> bool {
+        rules[rule].make.is_none() || self.made.contains_key(&rule)
     }
 
     /// Say which interfaces can be put into their bond or bridge now, each once: index, then the other's.

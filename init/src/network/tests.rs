@@ -114,6 +114,12 @@ fn links_are_made_once_what_they_stand_on_is_there_and_again_when_it_comes_back(
     assert_eq!((state.unmade(&rules), state.apart(&rules)), (vec![(0, 5)], vec![(5, 3)]));
     assert!(state.forget(3).is_some());
     assert_eq!(state.unmade(&rules), [(1, 0)]);
+    // One that was there first is made what it should be.
+    let mut state = State::default();
+    state.observe(&rules, 2, made("br0"), false);
+    assert!(!state.is_made(&rules, 1));
+    assert_eq!((state.unmade(&rules), state.unmade(&rules)), (vec![(1, 0)], vec![]));
+    assert!(state.is_made(&rules, 1));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::hinted;
+use crate::link::Wireguard;
 use crate::network::{Destination, Network, NetworkRule, Route};
 use crate::node::shorten;
 use crate::problem::Problems;
@@ -32,9 +33,20 @@ pub(super) fn rules(network: &Network, problems: &mut Problems<'_>) {
     references(network, problems);
 }
 
+/// Seconds between two words to a peer that has nothing to be told, as the kernel takes them.
+const KEEPALIVE: std::ops::RangeInclusive<u64> = 1..=65_535;
+
+/// Networks of one peer that fit into one message to the kernel.
+const ALLOWED_MAX: usize = 1_000;
+
 /// Check a rule that makes its interface.
 fn made(name: &Spanned<String>, rule: &NetworkRule, problems: &mut Problems<'_>) {
-    let kinds = [("vlan", rule.vlan.is_some()), ("bond", rule.bond.is_some()), ("bridge", rule.bridge.is_some())];
+    let kinds = [
+        ("vlan", rule.vlan.is_some()),
+        ("bond", rule.bond.is_some()),
+        ("bridge", rule.bridge.is_some()),
+        ("wireguard", rule.wireguard.is_some()),
+    ];
     let mut kinds = kinds.iter().filter(|(_, given)| *given).map(|(kind, _)| kind);
     if let (Some(first), Some(second)) = (kinds.next(), kinds.next()) {
         problems.add(&name.at, format!("`{}` cannot be a {first} and a {second}", shorten(name)));
@@ -48,8 +60,32 @@ fn made(name: &Spanned<String>, rule: &NetworkRule, problems: &mut Problems<'_>)
         let message = format!("`{}` cannot be the name of an interface", shorten(name));
         hinted(problems, &name.at, message, "1 to 15 characters such as bond0");
     }
+    if let Some(wireguard) = &rule.wireguard {
+        tunnels(name, rule, wireguard, problems);
+    }
     if let Some(id) = rule.vlan.as_ref().map(|vlan| &vlan.id).filter(|id| !VLANS.contains(&id.value)) {
         problems.add(&id.at, format!("a VLAN has a number from 1 to 4094, not {}", id.value));
+    }
+}
+
+/// Check an end of tunnels.
+fn tunnels(name: &Spanned<String>, rule: &NetworkRule, wireguard: &Wireguard, problems: &mut Problems<'_>) {
+    if rule.dhcp || rule.dhcp6 {
+        problems.add(&name.at, format!("`{}` cannot ask for addresses: WireGuard carries no DHCP", shorten(name)));
+    }
+    if let Some(file) = wireguard.private_key_file.as_ref().filter(|file| !file.starts_with('/')) {
+        problems.add(&file.at, format!("`{}` is not an absolute path of the host", shorten(file)));
+    }
+    for peer in &wireguard.peers {
+        if let Some(every) =
+            peer.persistent_keepalive.as_ref().filter(|every| !KEEPALIVE.contains(&every.value.0.as_secs()))
+        {
+            problems.add(&every.at, "`persistent_keepalive` is 1s to 65535s");
+        }
+        if peer.allowed_ips.len() > ALLOWED_MAX {
+            let message = format!("a peer has at most {ALLOWED_MAX} networks, not {}", peer.allowed_ips.len());
+            problems.add(&peer.public_key.at, message);
+        }
     }
 }
 

@@ -198,7 +198,7 @@ impl Generator {
                 object.insert("contents".to_owned(), self.pick(TEXTS).into());
             }
             // Links stand on other rules, and only one kind at a time.
-            "NetworkRule" => object.retain(|key, _| !["vlan", "bond", "bridge"].contains(&key.as_str())),
+            "NetworkRule" => object.retain(|key, _| !["vlan", "bond", "bridge", "wireguard"].contains(&key.as_str())),
             // What is kept is what is written.
             "Volume" if object.get("persistent") == Some(&true.into()) => drop(object.remove("readonly")),
             // Only one probe at a time, and waits that are not none.
