@@ -25,13 +25,18 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::contract::{self, Contract, Interface};
+use clock::Clock;
 use event::{Event, tell};
+use leases::Client;
 use state::State;
 
+mod clock;
 pub mod dhcp;
 pub mod dhcp6;
 pub mod event;
 pub mod kernel;
+mod leases;
+mod links;
 pub mod ntp;
 pub mod resolver;
 pub mod rules;
@@ -129,24 +134,6 @@ pub fn run_with(contract: &Contract, report: impl Write, resolver: &Path) -> io:
     })
 }
 
-/// A running DHCP client: dropping this ends it.
-struct Client {
-    /// The hardware address it speaks for.
-    mac: [u8; 6],
-    /// Takes a word each time the link comes back.
-    returned: UnboundedSender<()>,
-}
-
-/// How the clock is kept.
-struct Clock<'a> {
-    time: &'a contract::Time,
-    /// Tells whom to ask.
-    servers: watch::Sender<Vec<ntp::Server>>,
-    set: bool,
-    /// What was told of servers that are of no use.
-    failures: BTreeMap<String, String>,
-}
-
 struct Network<'a, W> {
     rules: &'a [Interface],
     report: W,
@@ -239,136 +226,6 @@ impl<W: Write> Network<'_, W> {
         }
     }
 
-    /// Have a DHCP client work on an interface that has a cable. In: whether it had one before.
-    async fn lease(&mut self, index: u32, had: bool, ethernet: bool) {
-        if let Some(client) = self.clients6.get(&index).filter(|_| !had) {
-            let _ = client.send(());
-        }
-        let Some(link) = self.state.links.get(&index).filter(|link| self.rules[link.rule].dhcp) else { return };
-        let Some(mac) = <[u8; 6]>::try_from(&*link.identity.mac).ok().filter(|_| ethernet) else {
-            let error = "DHCP needs an Ethernet interface";
-            return tell(&mut self.report, &Event::Error { interface: &link.identity.name, error });
-        };
-        match self.clients.get(&index) {
-            Some(client) if client.mac == mac && had => {}
-            Some(client) if client.mac == mac => drop(client.returned.send(())),
-            other => {
-                // Of a bond or bridge that was given another part: to the server it is another machine.
-                let replaced = other.is_some() && link.lease.is_some();
-                let (returned, words) = unbounded_channel();
-                let place = dhcp::Place { index, mac, host: self.host.clone() };
-                tokio::spawn(dhcp::run(place, words, self.leases.clone()));
-                self.clients.insert(index, Client { mac, returned });
-                if replaced {
-                    self.take_lease(index, dhcp::Change::Lost("the hardware address is another one")).await;
-                }
-            }
-        }
-    }
-
-    /// Do again what could not be done: a key comes with a container, and the module for a link with the root, both after the network.
-    async fn try_again(&mut self) {
-        for index in self.keyless.clone() {
-            self.open_tunnels(index).await;
-        }
-        self.failed.keys().for_each(|rule| self.state.ask_again(*rule));
-    }
-
-    /// Make the links that rules ask for, as soon as what they stand on is there, and put interfaces into those they are part of.
-    async fn build(&mut self) {
-        for (position, below) in self.state.unmade(self.rules) {
-            let rule = &self.rules[position];
-            let Some(link) = &rule.make else { continue };
-            if let Err(cause) = kernel::make(&self.handle, &rule.id, link, below).await {
-                let error = format!("could not make this {}: {cause}", link.kind());
-                if self.failed.get(&position) != Some(&error) {
-                    tell(&mut self.report, &Event::Error { interface: &rule.id, error: &error });
-                    self.failed.insert(position, error);
-                }
-                continue;
-            }
-            self.failed.remove(&position);
-            // It was there already, and is what it should be only now.
-            if let Some(index) = self.state.index_of(position) {
-                self.set_up(index).await;
-            }
-        }
-        for (index, master) in self.state.apart(self.rules) {
-            if let Err(cause) = kernel::join(&self.handle, index, master).await {
-                let whole = self.state.links.get(&master).map_or("", |link| &*link.identity.name).to_owned();
-                self.tell_error(index, &format!("could not make it a part of `{whole}`: {cause}"));
-            }
-        }
-    }
-
-    /// Give an interface what its rule says, and switch it on.
-    async fn set_up(&mut self, index: u32) {
-        let Some(link) = self.state.links.get(&index) else { return };
-        // Before it is up: a router may answer at once.
-        kernel::set_accept_ra(&link.identity.name, self.rules[link.rule].accept_ra);
-        let rule = &self.rules[link.rule];
-        if let Some(mtu) = rule.mtu {
-            self.step(index, settings::Change::Mtu(mtu)).await;
-        }
-        if let Some(contract::Link::Wireguard { .. }) = rule.make {
-            return self.open_tunnels(index).await;
-        }
-        // A part is switched on once it is in its place.
-        if rule.master.is_some() {
-            return;
-        }
-        self.switch_on(index).await;
-    }
-
-    async fn switch_on(&mut self, index: u32) {
-        if let Err(cause) = kernel::up(&self.handle, index).await {
-            self.tell_error(index, &format!("could not switch it on: {cause}"));
-        }
-        self.settle(index).await;
-    }
-
-    /// Give an end of tunnels its key and its peers and switch it on, or try again later if there is no key yet.
-    async fn open_tunnels(&mut self, index: u32) {
-        let Some(link) = self.state.links.get(&index) else { return };
-        let Some(contract::Link::Wireguard { private_key_file, listen_port, peers }) = &self.rules[link.rule].make
-        else {
-            return;
-        };
-        match wireguard::set_up(index, private_key_file.as_deref(), *listen_port, peers) {
-            Ok(key) => {
-                let interface = &link.identity.name;
-                tell(&mut self.report, &Event::Key { interface, public_key: &key });
-                for peer in peers.iter().filter(|peer| wireguard::is_named(peer)) {
-                    tokio::spawn(wireguard::find(index, peer.clone()));
-                }
-                self.keyless.remove(&index);
-                self.switch_on(index).await;
-            }
-            Err(wireguard::WireguardError::NoKey) => drop(self.keyless.insert(index)),
-            Err(error) => {
-                self.keyless.remove(&index);
-                self.tell_error(index, &error.to_string());
-            }
-        }
-    }
-
-    /// Make the kernel's settings what rule and lease say.
-    async fn settle(&mut self, index: u32) {
-        let Some(link) = self.state.links.get_mut(&index) else { return };
-        let wanted = settings::settings(&self.rules[link.rule], link.lease.as_ref(), link.lease6.as_ref(), index);
-        let steps = settings::changes(&link.applied, &wanted);
-        link.applied = wanted;
-        for step in steps {
-            self.step(index, step).await;
-        }
-    }
-
-    async fn step(&mut self, index: u32, change: settings::Change) {
-        if let Err(cause) = kernel::apply(&self.handle, index, change).await {
-            self.tell_error(index, &format!("{change:?}: {cause}"));
-        }
-    }
-
     fn tell_error(&mut self, index: u32, error: &str) {
         if let Some(link) = self.state.links.get(&index) {
             tell(&mut self.report, &Event::Error { interface: &link.identity.name, error });
@@ -383,63 +240,6 @@ impl<W: Write> Network<'_, W> {
         }
     }
 
-    async fn take_lease(&mut self, index: u32, change: dhcp::Change) {
-        let Some(link) = self.state.links.get_mut(&index) else { return };
-        let interface = &link.identity.name;
-        match change {
-            dhcp::Change::Failed(error) => {
-                return tell(&mut self.report, &Event::Error { interface, error: &error });
-            }
-            dhcp::Change::Bound(lease) => {
-                let (address, server) = (lease.address.into(), Some(lease.server.into()));
-                tell(&mut self.report, &Event::Lease { interface, address, server, seconds: lease.lifetime });
-                link.lease = Some(lease);
-            }
-            dhcp::Change::Lost(reason) => {
-                link.lease = None;
-                tell(&mut self.report, &Event::Lost { interface, reason });
-            }
-        }
-        // The file first: whoever waits for the host to be online may look a name up at once.
-        self.write_resolver();
-        self.settle(index).await;
-    }
-
-    /// Have a DHCPv6 client work on an interface, which has an address to speak from.
-    fn lease6(&mut self, index: u32) {
-        let Some(link) = self.state.links.get(&index).filter(|link| self.rules[link.rule].dhcp6) else { return };
-        let Ok(mac) = <[u8; 6]>::try_from(&*link.identity.mac) else { return };
-        let name = link.identity.name.clone();
-        self.clients6.entry(index).or_insert_with(|| {
-            let (client, words) = unbounded_channel();
-            tokio::spawn(dhcp6::run(dhcp6::Place { index, name, mac }, words, self.leases6.clone()));
-            client
-        });
-    }
-
-    async fn take_lease6(&mut self, index: u32, change: dhcp6::Change) {
-        let Some(link) = self.state.links.get_mut(&index) else { return };
-        let interface = &link.identity.name;
-        match change {
-            dhcp6::Change::Failed(error) => {
-                return tell(&mut self.report, &Event::Error { interface, error: &error });
-            }
-            dhcp6::Change::Bound(lease) => {
-                for (address, seconds) in &lease.addresses {
-                    let (address, seconds) = ((*address).into(), *seconds);
-                    tell(&mut self.report, &Event::Lease { interface, address, server: None, seconds });
-                }
-                link.lease6 = Some(lease);
-            }
-            dhcp6::Change::Lost(reason) => {
-                link.lease6 = None;
-                tell(&mut self.report, &Event::Lost { interface, reason });
-            }
-        }
-        self.write_resolver();
-        self.settle(index).await;
-    }
-
     fn write_resolver(&mut self) {
         let (servers, search) = self.state.resolver(self.rules);
         let text = resolver::render(&servers, &search);
@@ -451,38 +251,6 @@ impl<W: Write> Network<'_, W> {
             Err(cause) => {
                 let error = format!("could not write `{}`: {cause}", self.resolver.display());
                 tell(&mut self.report, &Event::Error { interface: "", error: &error });
-            }
-        }
-    }
-
-    /// Tell whom to ask for the time.
-    fn name_time_servers(&mut self) {
-        let Some(clock) = &self.clock else { return };
-        let servers = self.state.time_servers(clock.time);
-        clock.servers.send_if_modified(|known| {
-            let other = *known != servers;
-            *known = servers;
-            other
-        });
-    }
-
-    fn take_clock(&mut self, change: ntp::Change) {
-        let Some(clock) = &mut self.clock else { return };
-        match change {
-            ntp::Change::Set { server, by, stepped } => {
-                if stepped || !clock.set {
-                    let by = by / 1_000_000;
-                    tell(&mut self.report, &Event::Clock { server: &server, by, stepped });
-                }
-                clock.set = true;
-                clock.failures.clear();
-            }
-            ntp::Change::Failed(server, error) => {
-                if clock.failures.get(&server) != Some(&error) {
-                    let told = format!("time server `{server}`: {error}");
-                    tell(&mut self.report, &Event::Error { interface: "", error: &told });
-                    clock.failures.insert(server, error);
-                }
             }
         }
     }

@@ -1,26 +1,20 @@
 //! Keys and peers of a WireGuard interface, by generic netlink. What is sent through it is the kernel's business.
 //!
+//! The few attributes are written here: `netlink-packet-wireguard` and `netlink-packet-generic` would do, and make PID 1 larger by what they
+//! know of all others.
+//!
 //! # Source
 //!
 //! Linux, `include/uapi/linux/wireguard.h`; `Documentation/userspace-api/netlink/intro-specs.rst` for families.
 
 use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
-use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
-use netlink_packet_generic::{GenlFamily, GenlMessage};
-use netlink_packet_wireguard::{
-    WireguardAddressFamily, WireguardAllowedIp, WireguardAllowedIpAttr, WireguardAttribute, WireguardCmd,
-    WireguardDeviceFlags, WireguardMessage, WireguardPeer, WireguardPeerAttribute, WireguardPeerFlags,
-};
-use netlink_sys::{Socket, SocketAddr as KernelAddress, protocols::NETLINK_GENERIC};
-use rtnetlink::packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkMessage, NetlinkPayload,
-    NetlinkSerializable, ParseableParametrized,
-};
+use netlink_sys::protocols::NETLINK_GENERIC;
+use netlink_sys::{Socket, SocketAddr as KernelAddress};
+use rustix::net::AddressFamily;
 
 use crate::contract::{Cidr, Peer};
 use crate::sys;
@@ -29,8 +23,44 @@ use crate::sys;
 const KEY: usize = 32;
 /// Largest file of a key that is read, in bytes.
 const FILE_MAX: u64 = 4096;
-/// Family of the families.
+/// Family of the families, its question for one by name, and what it says of it.
 const CONTROL: u16 = 16;
+const GET_FAMILY: u8 = 3;
+const FAMILY_ID: u16 = 1;
+const FAMILY_NAME: u16 = 2;
+
+// Commands of WireGuard.
+const GET_DEVICE: u8 = 0;
+const SET_DEVICE: u8 = 1;
+
+// Attributes of an interface, of a peer, and of a network behind it.
+const IF_INDEX: u16 = 1;
+const PRIVATE_KEY: u16 = 3;
+const PUBLIC_KEY: u16 = 4;
+const FLAGS: u16 = 5;
+const LISTEN_PORT: u16 = 6;
+const PEERS: u16 = 8;
+const PEER_PUBLIC_KEY: u16 = 1;
+const PEER_FLAGS: u16 = 3;
+const PEER_ENDPOINT: u16 = 4;
+const PEER_KEEPALIVE: u16 = 5;
+const PEER_ALLOWED: u16 = 9;
+const ALLOWED_FAMILY: u16 = 1;
+const ALLOWED_ADDRESS: u16 = 2;
+const ALLOWED_PREFIX: u16 = 3;
+
+/// Mark of an attribute that holds others.
+const NESTED: u16 = 1 << 15;
+const REPLACE_PEERS: u32 = 1;
+const UPDATE_ONLY: u32 = 4;
+
+// Of linux/netlink.h: flags of requests, types of answers, bytes of a header.
+const REQUEST: u16 = 1;
+const ACK: u16 = 4;
+const DUMP: u16 = 0x300;
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+const HEADER: usize = 16;
 /// Shortest and longest wait before a name that was not found is looked up again.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_LAST: Duration = Duration::from_secs(120);
@@ -63,41 +93,38 @@ pub fn set_up(index: u32, file: Option<&str>, port: Option<u16>, peers: &[Peer])
         None => sys::secret()?,
     };
     let mut kernel = Kernel::open()?;
-    let mut device = vec![
-        WireguardAttribute::IfIndex(index),
-        WireguardAttribute::PrivateKey(key),
-        WireguardAttribute::Flags(WireguardDeviceFlags::ReplacePeers),
-    ];
-    device.extend(port.map(WireguardAttribute::ListenPort));
-    kernel.set(device)?;
+    let mut device = Attributes::of(index);
+    device.put(PRIVATE_KEY, &key);
+    device.put(FLAGS, &REPLACE_PEERS.to_ne_bytes());
+    if let Some(port) = port {
+        device.put(LISTEN_PORT, &port.to_ne_bytes());
+    }
+    kernel.set(&device)?;
     // One by one: a message has an end, and a list of peers need not.
     for peer in peers {
-        let Some(mut about) = key_of(peer) else { continue };
-        if let Some(address) =
-            peer.endpoint.as_ref().and_then(|(host, port)| Some(SocketAddr::new(host.parse().ok()?, *port)))
-        {
-            about.push(WireguardPeerAttribute::Endpoint(address));
-        }
-        about.push(WireguardPeerAttribute::PersistentKeepalive(peer.keepalive));
-        about.push(WireguardPeerAttribute::AllowedIps(peer.allowed.iter().map(allowed).collect()));
-        kernel.set(vec![WireguardAttribute::IfIndex(index), WireguardAttribute::Peers(vec![WireguardPeer(about)])])?;
+        let endpoint = peer.endpoint.as_ref().and_then(|(host, port)| Some(SocketAddr::new(host.parse().ok()?, *port)));
+        let Some(mut about) = about(peer, endpoint) else { continue };
+        about.put(PEER_KEEPALIVE, &peer.keepalive.to_ne_bytes());
+        let mut networks = Attributes::default();
+        peer.allowed.iter().for_each(|network| networks.put(NESTED, &allowed(network).0));
+        about.put(PEER_ALLOWED | NESTED, &networks.0);
+        kernel.set(&device_with(index, &about))?;
     }
     Ok(BASE64.encode(&kernel.public_key(index)?))
 }
 
 /// Look up the name of a peer until it is found, and tell the kernel where it is.
-pub async fn find(index: u32, peer: Peer) {
+pub async fn look_up(index: u32, peer: Peer) {
     let Some((host, port)) = peer.endpoint.clone() else { return };
     let mut wait = LOOKUP_FIRST;
     loop {
         let found = tokio::net::lookup_host((host.as_str(), port)).await.ok().and_then(|mut all| all.next());
-        if let (Some(address), Some(mut about)) = (found, key_of(&peer)) {
-            about.push(WireguardPeerAttribute::Flags(WireguardPeerFlags::UpdateOnly));
-            about.push(WireguardPeerAttribute::Endpoint(address));
-            let device =
-                vec![WireguardAttribute::IfIndex(index), WireguardAttribute::Peers(vec![WireguardPeer(about)])];
-            // If the interface is gone, so is the question.
-            let _ = Kernel::open().and_then(|mut kernel| kernel.set(device));
+        if found.is_some() {
+            if let Some(mut about) = about(&peer, found) {
+                about.put(PEER_FLAGS, &UPDATE_ONLY.to_ne_bytes());
+                // If the interface is gone, so is the question.
+                let _ = Kernel::open().and_then(|mut kernel| kernel.set(&device_with(index, &about)));
+            }
             return;
         }
         tokio::time::sleep(wait).await;
@@ -111,17 +138,77 @@ pub fn is_named(peer: &Peer) -> bool {
     peer.endpoint.as_ref().is_some_and(|(host, _)| host.parse::<std::net::IpAddr>().is_err())
 }
 
-fn key_of(peer: &Peer) -> Option<Vec<WireguardPeerAttribute>> {
-    Some(vec![WireguardPeerAttribute::PublicKey(decode(peer.public_key.as_bytes())?)])
+/// Attributes one after another, as netlink has them: length, type, data, filled up to four bytes.
+#[derive(Debug, Default)]
+struct Attributes(Vec<u8>);
+
+impl Attributes {
+    /// Those of an interface begin with its index.
+    fn of(index: u32) -> Self {
+        let mut attributes = Self::default();
+        attributes.put(IF_INDEX, &index.to_ne_bytes());
+        attributes
+    }
+
+    fn put(&mut self, kind: u16, data: &[u8]) {
+        // The assembler bounds the one list that is part of an attribute.
+        let Ok(len) = u16::try_from(data.len().saturating_add(4)) else { return };
+        self.0.extend([len.to_ne_bytes(), kind.to_ne_bytes()].as_flattened());
+        self.0.extend(data);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+    }
 }
 
-fn allowed(network: &Cidr) -> WireguardAllowedIp {
-    let family = if network.address.is_ipv4() { WireguardAddressFamily::Ipv4 } else { WireguardAddressFamily::Ipv6 };
-    WireguardAllowedIp(vec![
-        WireguardAllowedIpAttr::Family(family),
-        WireguardAllowedIpAttr::IpAddr(network.address),
-        WireguardAllowedIpAttr::Cidr(network.prefix),
-    ])
+/// Find an attribute among those of an answer.
+fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    loop {
+        let ([a, b, c, d], _) = bytes.split_first_chunk::<4>()?;
+        let (len, kind) = (usize::from(u16::from_ne_bytes([*a, *b])), u16::from_ne_bytes([*c, *d]) & !NESTED);
+        if kind == wanted {
+            return bytes.get(4..len);
+        }
+        bytes = bytes.get(len.max(4).next_multiple_of(4)..)?;
+    }
+}
+
+/// An interface and one of its peers.
+fn device_with(index: u32, peer: &Attributes) -> Attributes {
+    let (mut peers, mut device) = (Attributes::default(), Attributes::of(index));
+    peers.put(NESTED, &peer.0);
+    device.put(PEERS | NESTED, &peers.0);
+    device
+}
+
+/// Who a peer is, and where.
+fn about(peer: &Peer, endpoint: Option<SocketAddr>) -> Option<Attributes> {
+    let mut about = Attributes::default();
+    about.put(PEER_PUBLIC_KEY, &decode(peer.public_key.as_bytes())?);
+    let v4 = AddressFamily::INET.as_raw().to_ne_bytes();
+    let v6 = AddressFamily::INET6.as_raw().to_ne_bytes();
+    match endpoint {
+        // `sockaddr_in`, with eight unused bytes; `sockaddr_in6`, with its flow before the address and its scope after it.
+        Some(SocketAddr::V4(at)) => {
+            about.put(PEER_ENDPOINT, &[&v4[..], &at.port().to_be_bytes(), &at.ip().octets(), &[0; 8]].concat());
+        }
+        Some(SocketAddr::V6(at)) => {
+            let scope = at.scope_id().to_ne_bytes();
+            about.put(PEER_ENDPOINT, &[&v6[..], &at.port().to_be_bytes(), &[0; 4], &at.ip().octets(), &scope].concat());
+        }
+        None => {}
+    }
+    Some(about)
+}
+
+fn allowed(network: &Cidr) -> Attributes {
+    let mut about = Attributes::default();
+    let family = if network.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    about.put(ALLOWED_FAMILY, &family.as_raw().to_ne_bytes());
+    match network.address {
+        IpAddr::V4(address) => about.put(ALLOWED_ADDRESS, &address.octets()),
+        IpAddr::V6(address) => about.put(ALLOWED_ADDRESS, &address.octets()),
+    }
+    about.put(ALLOWED_PREFIX, &[network.prefix]);
+    about
 }
 
 fn read_key(path: &str) -> Result<[u8; KEY], WireguardError> {
@@ -150,66 +237,55 @@ impl Kernel {
         socket.bind_auto()?;
         socket.connect(&KernelAddress::new(0, 0))?;
         let mut kernel = Self { socket, family: CONTROL };
-        let name = GenlCtrlAttrs::FamilyName(WireguardMessage::family_name().to_owned());
-        let question = GenlCtrl { cmd: GenlCtrlCmd::GetFamily, nlas: vec![name] };
-        let answer = kernel.ask(question, NLM_F_ACK).map_err(|cause| match cause.kind() {
+        let mut name = Attributes::default();
+        name.put(FAMILY_NAME, b"wireguard\0");
+        let answer = kernel.ask(GET_FAMILY, ACK, &name).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => {
                 io::Error::other("the kernel knows no WireGuard; add `wireguard` to `modules.include`")
             }
             _ => cause,
         })?;
-        let mut told = answer.into_iter().flat_map(|answer| answer.nlas);
-        let family = told.find_map(|told| if let GenlCtrlAttrs::FamilyId(id) = told { Some(id) } else { None });
-        kernel.family = family.ok_or(io::ErrorKind::InvalidData)?;
+        let id = attribute(&answer, FAMILY_ID).and_then(|id| id.first_chunk()).ok_or(io::ErrorKind::InvalidData)?;
+        kernel.family = u16::from_ne_bytes(*id);
         Ok(kernel)
     }
 
-    fn set(&mut self, attributes: Vec<WireguardAttribute>) -> io::Result<()> {
-        self.ask(WireguardMessage { cmd: WireguardCmd::SetDevice, attributes }, NLM_F_ACK).map(drop)
+    fn set(&mut self, device: &Attributes) -> io::Result<()> {
+        self.ask(SET_DEVICE, ACK, device).map(drop)
     }
 
     fn public_key(&mut self, index: u32) -> io::Result<[u8; KEY]> {
-        let attributes = vec![WireguardAttribute::IfIndex(index)];
-        let told = self.ask(WireguardMessage { cmd: WireguardCmd::GetDevice, attributes }, NLM_F_DUMP)?;
-        let mut told = told.into_iter().flat_map(|told| told.attributes);
-        let key = told.find_map(|told| if let WireguardAttribute::PublicKey(key) = told { Some(key) } else { None });
+        let answer = self.ask(GET_DEVICE, DUMP, &Attributes::of(index))?;
+        let key = attribute(&answer, PUBLIC_KEY).and_then(|key| key.try_into().ok());
         key.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Send one request, and collect what is answered until the kernel says that this is all.
-    fn ask<F>(&mut self, payload: F, flags: u16) -> io::Result<Vec<F>>
-    where
-        F: GenlFamily
-            + Emitable
-            + Clone
-            + std::fmt::Debug
-            + PartialEq
-            + Eq
-            + ParseableParametrized<[u8], netlink_packet_generic::GenlHeader>,
-        GenlMessage<F>: NetlinkSerializable + NetlinkDeserializable,
-    {
-        let mut message = GenlMessage::from_payload(payload);
-        message.set_resolved_family_id(self.family);
-        let mut message = NetlinkMessage::from(message);
-        message.header.flags = NLM_F_REQUEST | flags;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
+    /// Send one request, and wait until the kernel says that this is all. Out: the attributes of its first answer.
+    fn ask(&mut self, command: u8, flags: u16, attributes: &Attributes) -> io::Result<Vec<u8>> {
+        let len = u32::try_from(HEADER + 4 + attributes.0.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut bytes = len.to_ne_bytes().to_vec();
+        bytes.extend([self.family.to_ne_bytes(), (REQUEST | flags).to_ne_bytes()].as_flattened());
+        // A number and a sender, which matter to those who ask several things at once; the command, its version, two unused bytes.
+        bytes.extend([[0; 4], [0; 4], [command, 1, 0, 0]].as_flattened());
+        bytes.extend(&attributes.0);
         self.socket.send(&bytes, 0)?;
-        let mut answers = Vec::new();
+        let mut first = None;
         loop {
             let (datagram, _) = self.socket.recv_from_full()?;
             let mut rest = &datagram[..];
-            while !rest.is_empty() {
-                let message = NetlinkMessage::<GenlMessage<F>>::deserialize(rest).map_err(io::Error::other)?;
-                let len = usize::try_from(message.header.length).unwrap_or(usize::MAX).next_multiple_of(4);
-                rest = rest.get(len.max(16)..).unwrap_or_default();
-                match message.payload {
-                    NetlinkPayload::InnerMessage(answer) => answers.push(answer.payload),
-                    NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
-                    NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok(answers),
-                    _ => {}
+            while let Some((header, _)) = rest.split_first_chunk::<HEADER>() {
+                let len =
+                    usize::try_from(u32::from_ne_bytes([header[0], header[1], header[2], header[3]])).unwrap_or(0);
+                let body = rest.get(HEADER..len).ok_or(io::ErrorKind::InvalidData)?;
+                match u16::from_ne_bytes([header[4], header[5]]) {
+                    ERROR | DONE => {
+                        let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
+                        let done = if code < 0 { Err(io::Error::from_raw_os_error(-code)) } else { Ok(()) };
+                        return done.map(|()| first.unwrap_or_default());
+                    }
+                    _ => drop(first.get_or_insert_with(|| body.get(4..).unwrap_or_default().to_vec())),
                 }
+                rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
             }
         }
     }
@@ -231,6 +307,20 @@ mod tests {
             assert!(matches!(read_key(&name), Err(WireguardError::NotAKey)), "{wrong}");
         }
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn attributes_are_filled_up_and_found_again() {
+        let mut attributes = Attributes::of(7);
+        attributes.put(FLAGS, &[1, 2, 3]);
+        attributes.put(PEERS | NESTED, &[9; 5]);
+        assert_eq!(attributes.0.len(), 8 + 8 + 12);
+        assert_eq!(attribute(&attributes.0, FLAGS), Some(&[1, 2, 3][..]));
+        assert_eq!(attribute(&attributes.0, PEERS), Some(&[9; 5][..]));
+        assert_eq!(attribute(&attributes.0, PUBLIC_KEY), None);
+        for rubbish in [&[][..], &[0; 3], &[0; 4], &[255; 9], &[2, 0, 1, 0, 1, 0, 5, 0]] {
+            assert_eq!(attribute(rubbish, FLAGS).filter(|found| !found.is_empty()), None, "{rubbish:?}");
+        }
     }
 
     #[test]
