@@ -106,3 +106,31 @@ fn route(route: &linuxkit_yaml::Route) -> contract::Route {
         metric: route.metric,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_that_refer_to_one_another_become_positions() {
+        let text = "network:\n\
+                    \x20 br0: {bridge: {interfaces: [bond0], stp: true, forward_delay: 4s}, dhcp: true}\n\
+                    \x20 bond0: {bond: {interfaces: [up], mode: 802.3ad, lacp_rate: fast, transmit_hash_policy: layer2+3}}\n\
+                    \x20 up: {match: {driver: 'mlx5*'}}\n\
+                    \x20 tag: {vlan: {id: 7, link: br0}, optional: true}\n\
+                    \x20 wg0: {wireguard: {private_key_file: /run/key, peers: [{public_key: 8bdQrVLqiw3ZoHCucNh1YfH0iCWuyStniRr8t7H24Fk=, \
+                    endpoint: 'a.example:7', persistent_keepalive: 25s}]}}\n";
+        let manifest = linuxkit_yaml::parse(text, "test").unwrap();
+        let rules = interfaces(manifest.network.as_ref().unwrap());
+        let bridge = contract::Link::Bridge { stp: true, forward_delay: Some(400) };
+        let bond = contract::Link::Bond { mode: 4, miimon: 100, lacp_fast: true, hash: Some(2) };
+        assert_eq!((&rules[0].make, rules[0].master, rules[0].accept_ra), (&Some(bridge), None, true));
+        assert_eq!((&rules[1].make, rules[1].master, rules[1].accept_ra), (&Some(bond), Some(0), false));
+        assert_eq!((&rules[2].make, rules[2].master, &rules[2].driver), (&None, Some(1), &Some("mlx5*".to_owned())));
+        assert_eq!((&rules[2].name, &rules[1].name), (&None, &None), "neither matches by name");
+        assert_eq!((&rules[3].make, rules[3].optional), (&Some(contract::Link::Vlan { id: 7, over: 0 }), true));
+        let Some(contract::Link::Wireguard { peers, .. }) = &rules[4].make else { panic!("{:?}", rules[4]) };
+        assert_eq!((peers[0].keepalive, &peers[0].endpoint), (25, &Some(("a.example".to_owned(), 7))));
+        assert!(rules[4].optional, "its key may come after the network");
+    }
+}

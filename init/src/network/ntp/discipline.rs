@@ -55,13 +55,14 @@ impl Default for Discipline {
 impl Discipline {
     /// Take in an answer. In nanoseconds: how far the clock is behind; how long the answer took.
     pub fn take(&mut self, offset: i128, delay: i128) -> Verdict {
-        let Ok(by) = i64::try_from(offset) else { return self.doubt(offset) };
-        if !(0..=DELAY_MAX).contains(&delay) {
-            return self.doubt(offset);
-        }
+        let by = i64::try_from(offset).ok().filter(|_| (0..=DELAY_MAX).contains(&delay));
+        let Some(by) = by else {
+            self.fail();
+            return Verdict::Doubt;
+        };
         let size = offset.abs();
-        if self.set && size > DOUBT && self.doubt_ends(offset) < AGREEMENT {
-            self.failures = self.failures.saturating_add(1);
+        if self.set && size > DOUBT && self.said_in_a_row(offset) < AGREEMENT {
+            self.fail();
             return Verdict::Doubt;
         }
         let bound = if self.set { SLEW_MAX } else { FIRST_SLEW_MAX };
@@ -76,14 +77,8 @@ impl Discipline {
         Verdict::Slew(by, poll)
     }
 
-    fn doubt(&mut self, offset: i128) -> Verdict {
-        self.doubt_ends(offset);
-        self.failures = self.failures.saturating_add(1);
-        Verdict::Doubt
-    }
-
     /// Count how often an offset was said in a row.
-    fn doubt_ends(&mut self, offset: i128) -> u32 {
+    fn said_in_a_row(&mut self, offset: i128) -> u32 {
         let count = match self.doubted {
             Some((said, count)) if (said - offset).abs() <= SECOND => count.saturating_add(1),
             _ => 1,

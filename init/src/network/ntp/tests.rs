@@ -112,6 +112,12 @@ fn answer_that_was_long_under_way_is_not_taken() {
         assert_eq!(clock.take(SECOND, delay), Verdict::Doubt);
     }
     assert_eq!(clock.take(i128::from(i64::MAX) + 1, 1), Verdict::Doubt);
+    // Nor does it bear out another.
+    clock.take(0, 1);
+    let leap = 7_200 * SECOND;
+    for delay in [1, 4 * SECOND, 4 * SECOND, 1, 4 * SECOND] {
+        assert_eq!(clock.take(leap, delay), Verdict::Doubt);
+    }
 }
 
 #[test]
