@@ -187,11 +187,12 @@ fn watch(case: &Case, vm: &Vm) -> anyhow::Result<()> {
 }
 
 fn act(action: &Action, vm: &Vm) -> anyhow::Result<()> {
-    Ok(match action {
-        Action::PowerButton => vm.press_power_button()?,
-        Action::Plug(device) => vm.plug(device)?,
-        Action::Unplug(id) => vm.unplug(id)?,
-    })
+    match action {
+        Action::PowerButton => vm.press_power_button(),
+        Action::Plug(device) => vm.plug(device),
+        Action::Unplug(id) => vm.unplug(id),
+    }
+    .map_err(Into::into)
 }
 
 fn lines(vm: &Vm, wanted: &[String], seen: &mut u64, deadline: Instant) -> anyhow::Result<()> {

@@ -94,6 +94,6 @@ fn since_1970(stamp: u64, built: u64) -> Result<i128, Refusal> {
     if after < 0 {
         return Err(Refusal::BeforeBuild);
     }
-    let nanos = i128::from(fraction) * SECOND >> 32;
+    let nanos = (i128::from(fraction) * SECOND) >> 32;
     Ok(i128::from(built + i64::from(after)) * SECOND + nanos)
 }
