@@ -688,6 +688,18 @@ fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
 }
 
 #[test]
+fn a_clock_that_is_before_the_build_is_set_to_it_and_no_other_is() {
+    for (built, set) in [(1_500_000_000_u64, true), (0, false)] {
+        let web = list(&["web"]);
+        let recorder = boot(format!(r#"{{"version":5,"built":{built},"modules":["dummy"],"services":{web}}}"#), |_| {});
+        let of = |text: &str| recorder.transcript.iter().position(|line| line.starts_with(text));
+        assert_eq!(of("clock 1500000000").is_some(), set, "{:?}", recorder.transcript);
+        assert!(of("clock") < of("load"), "before anything else: {:?}", recorder.transcript);
+        assert_eq!(recorder.console_text().contains("clock: it was 17361 days before the build"), set);
+    }
+}
+
+#[test]
 fn too_small_a_machine_is_told_so() {
     let recorder = boot(r#"{"version":5,"memory":100663297}"#.to_owned(), |_| {});
     let screen = recorder.console_text();
