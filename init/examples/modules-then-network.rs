@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use hullkit_init::contract::{Interface, MODULES_PATH};
+use hullkit_init::contract::{Contract, Interface, MODULES_PATH};
 use hullkit_init::early::modules::{Loader, Report};
 use rustix::mount::{MountFlags, mount};
 use rustix::time::{ClockId, clock_gettime};
@@ -29,7 +29,8 @@ fn main() {
     let after = clock_gettime(ClockId::Boottime);
     let _ = writeln!(out, "modules from {before:?} to {after:?}");
     let rule = Interface { id: "all".to_owned(), dhcp: true, accept_ra: true, ..Interface::default() };
-    let ended = hullkit_init::network::run(&[rule], Stamped(out));
+    let contract = Contract { network: vec![rule], ..Contract::default() };
+    let ended = hullkit_init::network::run(&contract, Stamped(out));
     let _ = writeln!(std::io::stdout(), "{ended:?}");
     std::thread::sleep(std::time::Duration::from_secs(3600));
 }

@@ -142,6 +142,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("console", early::console::open),
         ("contract", early::contract::read),
         ("failure", failure::prepare),
+        ("clock", early::clock::set),
         ("memory", early::memory::check),
         ("modules", early::drivers::load),
         ("control", control::open),

@@ -71,6 +71,15 @@ pub struct Contract {
     /// Who tells the host its name, keys and configuration; nobody if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<metadata::Metadata>,
+    /// When the host was built, in seconds since 1970: a clock that is before it is wrong.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub built: u64,
+    /// By whom the clock is set and kept; nobody if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// How many milliseconds a boot waits for the network; init's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_online: Option<u64>,
     /// Directories that containers bind by name; made before any container runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
@@ -186,9 +195,6 @@ pub struct Root {
     pub uuid: String,
     /// Its length in bytes.
     pub size: u64,
-    /// When it was made, in seconds since 1970: a clock that is before it is wrong.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub built: u64,
     /// What is mounted of it, in order.
     pub images: Vec<RootImage>,
 }
@@ -491,9 +497,24 @@ pub struct Interface {
     /// Hardware address, lower case with colons; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
+    /// Glob over the name of the interface's driver; any, or none, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// The link that is made for the rule, with the name [`Interface::id`]; the rule is for no other interface then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub make: Option<Link>,
+    /// Position in [`Contract::network`] of the bond or bridge that the interface is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<usize>,
+    /// The host is online without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// Ask for an IPv4 address, routes and name servers by DHCP.
     #[serde(default)]
     pub dhcp: bool,
+    /// Ask for IPv6 addresses and name servers by DHCPv6.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dhcp6: bool,
     /// Take IPv6 addresses and routes from router advertisements (SLAAC).
     #[serde(default)]
     pub accept_ra: bool,
@@ -512,6 +533,93 @@ pub struct Interface {
     /// Largest packet, in bytes; the driver's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+}
+
+/// By whom the clock is set and kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Time {
+    /// Names or addresses, and ports, in the order in which they are asked; those that DHCP names follow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<(String, u16)>,
+    /// The host is online although its clock has not been set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+}
+
+/// A link that init makes. Numbers are those of the kernel's netlink attributes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// One VLAN of another interface.
+    Vlan {
+        /// Its number.
+        id: u16,
+        /// Position in [`Contract::network`] of the rule whose interface carries it.
+        over: usize,
+    },
+    /// Several interfaces that act as one.
+    Bond {
+        /// `BOND_MODE_*` of linux/if_bonding.h.
+        mode: u8,
+        /// Milliseconds between two looks for a cable.
+        miimon: u32,
+        /// Speak LACP every second instead of every 30.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lacp_fast: bool,
+        /// `BOND_XMIT_POLICY_*` of linux/if_bonding.h; the kernel's default if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hash: Option<u8>,
+    },
+    /// A switch.
+    Bridge {
+        /// Speak the spanning tree protocol.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stp: bool,
+        /// Hundredths of a second for which a new port does not forward yet; the kernel's default if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forward_delay: Option<u32>,
+    },
+    /// An end of encrypted tunnels.
+    Wireguard {
+        /// File of the host with the private key; one is made if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        private_key_file: Option<String>,
+        /// UDP port; any if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listen_port: Option<u16>,
+        /// The other ends.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        peers: Vec<Peer>,
+    },
+}
+
+/// The other end of a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its public key, in base64.
+    pub public_key: String,
+    /// Its name or address, and its port; it has to speak first if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<(String, u16)>,
+    /// What is behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<Cidr>,
+    /// Seconds after which it hears from this end at the latest; never if 0.
+    #[serde(default)]
+    pub keepalive: u16,
+}
+
+impl Link {
+    /// The kernel's word for links of this kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Vlan { .. } => "vlan",
+            Self::Bond { .. } => "bond",
+            Self::Bridge { .. } => "bridge",
+            Self::Wireguard { .. } => "wireguard",
+        }
+    }
 }
 
 /// An address with the length of its network prefix.

@@ -45,12 +45,12 @@ fn main() -> ExitCode {
 
 /// The network child. In: rules as JSON, in place of the contract's. Out: standard output is its report to PID 1, standard error its log.
 fn set_up_network() -> Result<(), Box<dyn std::error::Error>> {
-    let rules = match std::env::args().nth(2) {
+    let mut contract = early::contract::parse(&sys::read_whole(PATH)?)?;
+    if let Some(text) = std::env::args().nth(2) {
         // The same reader as for the contract: another one would be a second copy of it in this program.
-        Some(text) => serde_json::from_slice(text.as_bytes())?,
-        None => early::contract::parse(&sys::read_whole(PATH)?)?.network,
-    };
-    Ok(network::run(&rules, std::io::stdout())?)
+        contract.network = serde_json::from_slice(text.as_bytes())?;
+    }
+    Ok(network::run(&contract, std::io::stdout())?)
 }
 
 /// The child that keeps and sends lines: standard input is all of them.

@@ -133,7 +133,7 @@ pub enum Want {
 pub trait Sys {
     /// Time since the kernel started.
     fn uptime(&self) -> Duration;
-    /// Time since 1970.
+    /// Time since 1970; none if the clock is before.
     fn clock(&self) -> Duration;
     /// Listen on a Unix socket that root alone may connect to, in place of what is there.
     fn listen(&mut self, path: &str) -> io::Result<OwnedFd>;
@@ -190,6 +190,8 @@ pub trait Sys {
     fn raise_limits(&mut self) -> io::Result<()>;
     /// Create an empty file; one that is there already is success, and stays as it is.
     fn touch(&mut self, path: &str) -> io::Result<()>;
+    /// Set the clock, in seconds since 1970.
+    fn set_clock(&mut self, seconds: u64) -> io::Result<()>;
     /// Set the host's name.
     fn hostname(&mut self, name: &str) -> io::Result<()>;
     /// Make Ctrl-Alt-Del a signal to PID 1, and have signals queued instead of delivered.
@@ -426,6 +428,11 @@ impl Sys for Linux {
     fn touch(&mut self, path: &str) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)).map(drop)?)
+    }
+
+    fn set_clock(&mut self, seconds: u64) -> io::Result<()> {
+        let tv_sec = i64::try_from(seconds).map_err(|_| io::ErrorKind::InvalidInput)?;
+        Ok(rustix::time::clock_settime(rustix::time::ClockId::Realtime, Timespec { tv_sec, tv_nsec: 0 })?)
     }
 
     fn hostname(&mut self, name: &str) -> io::Result<()> {
@@ -1118,6 +1125,59 @@ pub fn packet_address(index: u32, protocol: u16) -> SocketAddrAny {
     // SAFETY: the pointer is to as many initialised bytes as the storage has, more than the 20 that are read; they begin
     // with an address family; `read` copies without asking for alignment.
     unsafe { SocketAddrAny::read(storage.as_ptr().cast(), 20) }
+}
+
+/// A number that nobody can guess, as far as the kernel has such; it does not wait for more.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::INSECURE)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Bytes for a key: the kernel waits until it has some that nobody can guess.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn secret() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let len = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    if len == bytes.len() { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Move the clock forward by so many nanoseconds, or back: at once, or bit by bit with this constant of the kernel's loop. The kernel then
+/// writes the machine's own clock from time to time. Out: whether it jumped.
+///
+/// # Errors
+///
+/// The kernel's.
+///
+/// # Source
+///
+/// `adjtimex(2)`; linux/timex.h.
+pub fn move_clock(by: i64, constant: Option<u32>) -> io::Result<bool> {
+    const SECOND: i64 = 1_000_000_000;
+    // SAFETY: `timex` is plain data, and all zeros is one of its values.
+    let mut request: libc::timex = unsafe { std::mem::zeroed() };
+    request.modes = libc::ADJ_STATUS | libc::ADJ_NANO | libc::ADJ_MAXERROR | libc::ADJ_ESTERROR;
+    request.status = libc::STA_PLL;
+    match constant {
+        Some(constant) => {
+            request.modes |= libc::ADJ_OFFSET | libc::ADJ_TIMECONST;
+            (request.offset, request.constant) = (by, constant.into());
+        }
+        None => {
+            request.modes |= libc::ADJ_SETOFFSET;
+            (request.time.tv_sec, request.time.tv_usec) = (by.div_euclid(SECOND), by.rem_euclid(SECOND));
+        }
+    }
+    // SAFETY: adjtimex reads and writes one `timex`, which outlives the call.
+    let answer = unsafe { libc::adjtimex(&raw mut request) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(constant.is_none()) }
 }
 
 /// Sleep until a signal arrives.

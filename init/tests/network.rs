@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use hullkit_init::contract::{Cidr, Interface, Route};
+use hullkit_init::contract::{Cidr, Contract, Interface, Link, Route};
 use serde_json::Value;
 
 /// Set inside the namespaces; names the part that this process plays.
@@ -265,6 +265,35 @@ fn router_advertisements_give_an_address_once_it_is_nobody_elses() {
 }
 
 #[test]
+fn address_that_a_dhcpv6_server_keeps_is_taken_renewed_and_lost() {
+    lab("address_that_a_dhcpv6_server_keeps_is_taken_renewed_and_lost", |lab| {
+        lab.far_ip(&["address", "add", "fd09::1/64", "dev", "srv0", "nodad"]);
+        let arguments = [
+            "--enable-ra",
+            "--dhcp-range=fd09::50,fd09::50,64,2m",
+            "--dhcp-option=option6:dns-server,[fd09::53]",
+            "--dhcp-option=option6:domain-search,six.example",
+            "--dhcp-option=option6:ntp-server,[fd09::123]",
+        ];
+        let server = lab.dnsmasq(&arguments);
+        let network = lab.child(&[Interface { dhcp6: true, accept_ra: true, ..eth0() }]);
+        assert_eq!(network.wait("lease", 20)["address"], "fd09::50");
+        assert_eq!(network.wait("online", 10)["addresses"], serde_json::json!(["fd09::50"]));
+        assert_eq!(std::fs::read_to_string(lab.resolver()).unwrap(), "search six.example\nnameserver fd09::53\n");
+        lab.far_ip(&["link", "set", "srv0", "down"]);
+        std::thread::sleep(Duration::from_secs(2));
+        drop(server);
+        lab.far_ip(&["link", "set", "srv0", "up"]);
+        lab.far_ip(&["address", "add", "fd0a::1/64", "dev", "srv0", "nodad"]);
+        std::thread::sleep(Duration::from_secs(1));
+        // Another network: what was granted is of no use there, and the server says so.
+        let _server = lab.dnsmasq(&["--enable-ra", "--dhcp-range=fd0a::77,fd0a::77,64,2m"]);
+        network.wait("lost", 60);
+        assert_eq!(network.wait("lease", 20)["address"], "fd0a::77");
+    });
+}
+
+#[test]
 fn static_addresses_are_set_also_on_an_interface_that_comes_later() {
     lab("static_addresses_are_set_also_on_an_interface_that_comes_later", |lab| {
         let cidr = |address: &str, prefix| Cidr { address: address.parse::<IpAddr>().unwrap(), prefix };
@@ -284,7 +313,7 @@ fn static_addresses_are_set_also_on_an_interface_that_comes_later() {
         };
         let network = lab.child(&[Interface { addresses: vec![cidr("10.9.0.9", 24)], ..eth0() }, late]);
         let waiting = network.wait("waiting", 10);
-        assert!(waiting["for"] == "link" || waiting["interface"] == "late", "{waiting}");
+        assert_eq!(waiting["for"]["late"], "an interface", "{waiting}");
         network.never("online", 3);
         ip(&["link", "add", "late0", "type", "veth", "peer", "name", "late1peer"]);
         ip(&["link", "set", "late1peer", "up"]);
@@ -298,9 +327,30 @@ fn static_addresses_are_set_also_on_an_interface_that_comes_later() {
         assert_eq!(std::fs::read_to_string(lab.resolver()).unwrap(), "nameserver 192.0.2.53\n");
         assert!(ip(&["address", "show", "late1peer"]).find("inet ").is_none());
         ip(&["link", "delete", "late0"]);
+        assert_eq!(network.wait("gone", 5)["interface"], "late0");
+        assert_eq!(network.wait("waiting", 5)["for"], serde_json::json!({ "late": "an interface" }));
+        assert_eq!(std::fs::read_to_string(lab.resolver()).unwrap(), "");
         ip(&["link", "add", "late0", "type", "veth", "peer", "name", "late1peer"]);
         ip(&["link", "set", "late1peer", "up"]);
         network.wait("online", 10);
+    });
+}
+
+#[test]
+fn bridge_is_made_of_cards_that_come_and_go_and_has_the_lease() {
+    lab("bridge_is_made_of_cards_that_come_and_go_and_has_the_lease", |lab| {
+        let make = Some(Link::Bridge { stp: false, forward_delay: None });
+        let bridge = Interface { id: "br0".to_owned(), make, dhcp: true, ..Interface::default() };
+        let _server = lab.dnsmasq(&[RANGE]);
+        let network = lab.child(&[Interface { master: Some(1), ..eth0() }, bridge]);
+        assert_eq!(network.wait("online", 20)["interface"], "br0");
+        assert!(ip(&["link", "show", "eth0"]).contains("master br0"));
+        assert!(!ip(&["address", "show", "eth0"]).contains("inet "));
+        assert!(ip(&["address", "show", "br0"]).contains("10.9.0.50/24"));
+        ip(&["link", "delete", "br0"]);
+        network.wait("gone", 5);
+        // It is made again, and so is all that was in it.
+        network.wait("online", 20);
     });
 }
 
@@ -370,7 +420,8 @@ fn part() {
         Some("child") => {
             let rules: Vec<Interface> = serde_json::from_str(&variable("RULES").unwrap()).unwrap();
             let resolver = variable("RESOLVER").unwrap();
-            hullkit_init::network::run_with(&rules, std::io::stdout(), Path::new(&resolver)).unwrap();
+            let contract = Contract { network: rules, ..Contract::default() };
+            hullkit_init::network::run_with(&contract, std::io::stdout(), Path::new(&resolver)).unwrap();
         }
         Some("rubbish") => talk_rubbish(),
         Some("brief") => serve(|message| (message[0] == 1).then_some(12)),

@@ -278,6 +278,11 @@ impl Sys for Recorder {
         Ok(())
     }
 
+    fn set_clock(&mut self, seconds: u64) -> io::Result<()> {
+        self.note(format!("clock {seconds}"));
+        Ok(())
+    }
+
     fn hostname(&mut self, name: &str) -> io::Result<()> {
         self.note(format!("hostname {name}"));
         Ok(())
@@ -891,6 +896,18 @@ fn a_boot_goes_on_without_metadata_whatever_the_program_does() {
         let recorder = boot_with_metadata(told);
         let screen = recorder.console_text();
         assert!(screen.contains(want) && screen.contains("hullkit: ready"), "{screen}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_before_the_build_is_set_to_it_and_no_other_is() {
+    for (built, set) in [(1_500_000_000_u64, true), (0, false)] {
+        let web = list(&["web"]);
+        let recorder = boot(format!(r#"{{"version":5,"built":{built},"modules":["dummy"],"services":{web}}}"#), |_| {});
+        let of = |text: &str| recorder.transcript.iter().position(|line| line.starts_with(text));
+        assert_eq!(of("clock 1500000000").is_some(), set, "{:?}", recorder.transcript);
+        assert!(of("clock") < of("load"), "before anything else: {:?}", recorder.transcript);
+        assert_eq!(recorder.console_text().contains("clock: it was 17361 days before the build"), set);
     }
 }
 

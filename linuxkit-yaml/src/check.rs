@@ -1,5 +1,9 @@
 //! What types cannot say: names that must differ, names that become directories, keys that exclude one another.
 
+mod network;
+
+pub(crate) use network::rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,7 +13,6 @@ use crate::health::Healthcheck;
 use crate::logs::Logs;
 use crate::manifest::Manifest;
 use crate::metadata::HostMetadata;
-use crate::network::{Destination, Network, NetworkRule, Route};
 use crate::problem::Problems;
 use crate::span::{Position, Spanned};
 
@@ -18,9 +21,6 @@ const NAME_MAX: usize = 255;
 
 /// Longest host name of Linux, in bytes (`uname(2)`).
 const HOSTNAME_MAX: usize = 64;
-
-/// Smallest packet that IPv4 can be spoken with (RFC 791, 3.2).
-const MTU_MIN: u32 = 68;
 
 /// Smallest size from which on a file of lines is followed by another, in bytes.
 const SMALLEST_LOG: u64 = 64 << 10;
@@ -253,34 +253,5 @@ fn asked(metadata: &HostMetadata, problems: &mut Problems<'_>) {
     let range = SHORTEST_PATIENCE..=LONGEST_PATIENCE;
     if let Some(timeout) = metadata.timeout.as_ref().filter(|timeout| !range.contains(&timeout.value.0)) {
         problems.add(&timeout.at, "`timeout` is between 1s and 10m: a boot waits for it");
-    }
-}
-
-pub(crate) fn rules(network: &Network, problems: &mut Problems<'_>) {
-    for (name, rule) in &network.rules {
-        let glob = rule.matches.as_ref().map_or(Some(name), |matches| matches.name.as_ref());
-        if let Some(glob) = glob {
-            interfaces(glob, problems);
-        }
-        if let Some(mtu) = rule.mtu.as_ref().filter(|mtu| mtu.value < MTU_MIN) {
-            problems.add(&mtu.at, format!("packets of {} bytes are too small: IPv4 needs {MTU_MIN}", mtu.value));
-        }
-        routes(rule, problems);
-    }
-}
-
-fn interfaces(glob: &Spanned<String>, problems: &mut Problems<'_>) {
-    if glob.is_empty() || glob.chars().any(|c| c == '/' || c.is_whitespace() || c.is_control()) {
-        let message = format!("`{}` matches no interface", crate::node::shorten(glob));
-        hinted(problems, &glob.at, message, "a name such as eth0, or a glob such as en*");
-    }
-}
-
-fn routes(rule: &NetworkRule, problems: &mut Problems<'_>) {
-    for Route { to, via, .. } in &rule.routes {
-        let (Destination::Network(network), Some(via)) = (&to.value, via) else { continue };
-        if network.address.is_ipv4() != via.0.is_ipv4() {
-            problems.add(&via.at, format!("the gateway `{via}` is not of the same IP version as `{to}`"));
-        }
     }
 }

@@ -128,6 +128,11 @@ fn keys(search: &mut Search<'_>) {
                 search.add(Code::NoEffect, &entry.key_at.position(file), message, None);
             }
         }
+        let time = entries(root).iter().find(|entry| entry.key == "time");
+        if let Some(time) = time.filter(|_| search.manifest.network.is_none()) {
+            let message = "`time` has no effect without `network`: nobody can be asked";
+            search.add(Code::NoEffect, &time.key_at.position(file), message.to_owned(), None);
+        }
         if let Some(trust) = entries(root).iter().find(|entry| entry.key == "trust") {
             let message = "`trust` has no effect: images are held to their digests";
             search.add(Code::NoEffect, &trust.key_at.position(file), message.to_owned(), None);

@@ -233,7 +233,7 @@ mod tests {
         for path in ours.difference(&theirs).filter(own) {
             let top = path.split('/').nth(1).unwrap();
             let within =
-                ["boot", "hostname", "logs", "metadata", "metrics", "network", "modules", "sysctl"].contains(&top);
+                ["boot", "hostname", "logs", "metadata", "metrics", "network", "modules", "sysctl", "time", "wait_online"].contains(&top);
             let of_container = [
                 "critical",
                 "depends_on",

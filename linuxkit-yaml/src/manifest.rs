@@ -15,9 +15,11 @@ use crate::metadata::HostMetadata;
 use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::network::Network;
+use crate::period::Period;
 use crate::reference::Reference;
 use crate::scalar::Scalar;
 use crate::span::{Position, Sources, Spanned};
+use crate::time::Time;
 use crate::volume::Volume;
 
 /// What the user wrote. Holding one proves that the words are legal; it says nothing about the world.
@@ -26,7 +28,7 @@ use crate::volume::Volume;
 /// Equality ignores positions and sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metadata, metrics, network, modules, sysctl and persistent, and a container's depends_on, security, seccomp, healthcheck, restart, critical, stop_signal, stop_grace_period and resources.memory.high are Hullkit's."))]
+#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metadata, metrics, network, wait_online, time, modules, sysctl and persistent, and a container's depends_on, security, seccomp, healthcheck, restart, critical, stop_signal, stop_grace_period and resources.memory.high are Hullkit's."))]
 pub struct Manifest {
     /// Kernel to boot; without one the result is not bootable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +60,12 @@ pub struct Manifest {
     /// How the host's interfaces are set up (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// How long a boot waits for the network; 30s if absent (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_online: Option<Spanned<Period>>,
+    /// By whom the clock is set and kept; nobody if absent (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
     /// Who tells the host its name, keys and configuration when it boots (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<HostMetadata>,

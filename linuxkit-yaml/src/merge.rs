@@ -6,8 +6,9 @@
 //! | `kernel.tar`, `.ucode` | the last that is given, empty or not |
 //! | `init`, `onboot`, `onshutdown`, `services`, `files` | one list after the other; service names stay unique |
 //! | `volumes` | one list after the other; a volume may be repeated word for word, but not with another content |
-//! | `trust`, `hostname` | the last that is given |
+//! | `trust`, `hostname`, `wait_online` | the last that is given |
 //! | `network` | by rule name: a later rule replaces an earlier one in its place, new ones follow |
+//! | `time` | servers: one list after the other; `optional` if any says so |
 //! | `boot`, `metadata` | key by key, the last that is given |
 //! | `modules.include`, `.load` | one list after the other |
 //! | `sysctl` | by key, the last wins |
@@ -27,6 +28,7 @@ use crate::modules::Modules;
 use crate::network::Network;
 use crate::problem::Problems;
 use crate::span::{Sources, Spanned};
+use crate::time::Time;
 use crate::volume::Volume;
 
 /// Merge manifests, left to right.
@@ -68,6 +70,8 @@ fn two(mut first: Manifest, later: Manifest, problems: &mut Problems<'_>) -> Man
         hostname: later.hostname.or(first.hostname),
         network: either(first.network, later.network, network),
         metadata: either(first.metadata, later.metadata, metadata),
+        wait_online: later.wait_online.or(first.wait_online),
+        time: either(first.time, later.time, time),
         boot: either(first.boot, later.boot, boot),
         logs: either(first.logs, later.logs, logs),
         metrics: later.metrics.or(first.metrics),
@@ -138,6 +142,10 @@ fn metadata(first: HostMetadata, later: HostMetadata) -> HostMetadata {
         timeout: later.timeout.or(first.timeout),
         allow: later.allow.or(first.allow),
     }
+}
+
+fn time(first: Time, later: Time) -> Time {
+    Time { servers: concatenate(first.servers, later.servers), optional: first.optional || later.optional }
 }
 
 fn boot(first: Boot, later: Boot) -> Boot {

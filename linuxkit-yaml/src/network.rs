@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::link::{Bond, Bridge, Vlan, Wireguard};
 use crate::node::shorten;
 use crate::span::Spanned;
 
@@ -26,9 +27,27 @@ pub struct NetworkRule {
     /// Which interfaces; if absent, the rule's name is the glob over their names.
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
     pub matches: Option<Match>,
+    /// The interface is made: one VLAN of another; its name is the rule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<Vlan>,
+    /// The interface is made: several that act as one; its name is the rule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bond: Option<Bond>,
+    /// The interface is made: a switch; its name is the rule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<Bridge>,
+    /// The interface is made: an end of encrypted tunnels; its name is the rule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wireguard: Option<Wireguard>,
+    /// Boot without waiting for this rule's interface and addresses; no if absent.
+    #[serde(default)]
+    pub optional: bool,
     /// Ask for an IPv4 address, routes and name servers by DHCP; no if absent.
     #[serde(default)]
     pub dhcp: bool,
+    /// Ask for IPv6 addresses and name servers by DHCPv6; no if absent.
+    #[serde(default)]
+    pub dhcp6: bool,
     /// Take IPv6 addresses and routes from router advertisements; yes if absent.
     #[serde(default = "yes")]
     pub accept_ra: bool,
@@ -59,6 +78,9 @@ pub struct Match {
     /// Hardware address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Spanned<Mac>>,
+    /// Glob (`*`, `?`) over the names of drivers, as `/sys/class/net/NAME/device/driver` has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<Spanned<String>>,
 }
 
 /// One static route.
@@ -109,7 +131,13 @@ impl Default for NetworkRule {
     fn default() -> Self {
         Self {
             matches: None,
+            vlan: None,
+            bond: None,
+            bridge: None,
+            wireguard: None,
+            optional: false,
             dhcp: false,
+            dhcp6: false,
             accept_ra: true,
             addresses: Vec::new(),
             routes: Vec::new(),
@@ -121,6 +149,18 @@ impl Default for NetworkRule {
 }
 
 impl NetworkRule {
+    /// Tell whether the rule makes its interface.
+    #[must_use]
+    pub fn makes(&self) -> bool {
+        self.vlan.is_some() || self.bond.is_some() || self.bridge.is_some() || self.wireguard.is_some()
+    }
+
+    /// Give the names of the rules whose interfaces are parts of this one's.
+    pub fn members(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let bond = self.bond.iter().flat_map(|bond| &bond.interfaces);
+        bond.chain(self.bridge.iter().flat_map(|bridge| &bridge.interfaces))
+    }
+
     /// Give the glob over interface names for a rule called `name`; nothing if any name matches.
     #[must_use]
     pub fn name_glob<'a>(&'a self, name: &'a str) -> Option<&'a str> {

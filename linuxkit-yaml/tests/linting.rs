@@ -88,6 +88,7 @@ fn each_rule_finds_what_it_is_for_and_nothing_else() {
             &["2:64 mount-volume"],
             "LinuxKit mounts `w` as it is written, not the volume of that name",
         ),
+        ("time: {}", PLAIN, &["1:1 no-effect"], "`time` has no effect without `network`: nobody can be asked"),
         ("trust: {org: [a]}", PLAIN, &["1:1 no-effect"], "`trust` has no effect: images are held to their digests"),
         (
             "services: [{IMAGE, capabilities: [], capabilities.add: [CAP_KILL]}]",

@@ -15,6 +15,7 @@ use crate::ctl;
 use crate::pages;
 use crate::place::Place;
 use crate::probe;
+use crate::time;
 use crate::web::Web;
 use hullkit::platform::Arch;
 use hullkit::vm::{
@@ -36,6 +37,7 @@ pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::
     let name = build.name(case, place)?;
     // It has to be there as long as the machine is.
     let web = (cell.format == NETBOOT).then(|| Web::serve(name, case.web)).transpose()?;
+    case.time_server.map_or(Ok(()), time::serve)?;
     let mut machine = machine(case, cell, name, web.as_ref())?;
     // It has to be there as long as the machine is, too.
     let control =
@@ -193,13 +195,24 @@ fn watch(case: &Case, vm: &Vm, name: &str, place: &Place) -> anyhow::Result<()> 
         lines(vm, std::slice::from_ref(&typed.after), &mut seen, deadline)?;
         vm.keyboard()?.write_all(typed.text.as_bytes()).context("the console takes no keys")?;
     }
-    match case.action {
-        Some(Action::PowerButton) => vm.press_power_button()?,
-        Some(Action::PlugDisk) => vm.plug("virtio-blk-pci,bus=port0,drive=disk0")?,
-        None => {}
+    for step in &case.steps {
+        act(&step.action, vm)?;
+        lines(vm, &step.then, &mut seen, deadline)?;
+    }
+    if let Some(action) = &case.action {
+        act(action, vm)?;
     }
     lines(vm, &case.then, &mut seen, deadline)?;
     end(case.ends, vm, deadline)
+}
+
+fn act(action: &Action, vm: &Vm) -> anyhow::Result<()> {
+    match action {
+        Action::PowerButton => vm.press_power_button(),
+        Action::Plug(device) => vm.plug(device),
+        Action::Unplug(id) => vm.unplug(id),
+    }
+    .map_err(Into::into)
 }
 
 fn lines(vm: &Vm, wanted: &[String], seen: &mut u64, deadline: Instant) -> anyhow::Result<()> {

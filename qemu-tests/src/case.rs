@@ -43,6 +43,8 @@ pub struct Case {
     /// How the server behaves from which a `netboot` host fetches what it is made of.
     #[serde(default)]
     pub web: Manners,
+    /// Port of this host's at which somebody says what time it is; a guest finds it at 10.0.2.2.
+    pub time_server: Option<u16>,
     /// RAM of the guest, as `--mem` takes it.
     #[serde(default = "default_memory")]
     pub mem: String,
@@ -65,6 +67,9 @@ pub struct Case {
     /// What is typed on the console after that, in turn.
     #[serde(default)]
     pub types: Vec<Typed>,
+    /// What is done to the machine after that, one after the other.
+    #[serde(default)]
+    pub steps: Vec<Step>,
     /// What is done to the machine after that.
     pub action: Option<Action>,
     /// Texts that console lines must contain after the action, in this order.
@@ -160,13 +165,26 @@ pub struct Tcp {
 }
 
 /// Something done to a running machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Press the power button.
     PowerButton,
-    /// Plug a block device into the port `port0`, which the case's `qemu` arguments make.
-    PlugDisk,
+    /// Plug a device in: what QEMU's `-device` takes. A port for it, and what it is of, are made by the case's `qemu` arguments.
+    Plug(String),
+    /// Pull out the device with this id.
+    Unplug(String),
+}
+
+/// Something done to a running machine, and what comes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// As [`Case::action`].
+    pub action: Action,
+    /// As [`Case::then`].
+    #[serde(default)]
+    pub then: Vec<String>,
 }
 
 /// How a machine's run must end.
@@ -298,10 +316,11 @@ impl Case {
     #[must_use]
     pub fn again(&self, again: &Again) -> Self {
         let Again { expect, action, ends, .. } = again.clone();
-        let (shows, then, again) = Default::default();
+        let (shows, steps, then, again) = Default::default();
         Self {
             expect,
             shows,
+            steps,
             http: None,
             tcp: None,
             ctl: Vec::new(),

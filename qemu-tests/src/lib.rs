@@ -17,6 +17,7 @@ pub mod pages;
 pub mod place;
 pub mod probe;
 pub mod volume;
+pub mod time;
 pub mod web;
 
 use anyhow::Context;

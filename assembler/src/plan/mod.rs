@@ -341,10 +341,13 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
     let volumes = volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
     let mut system = Contract {
         version: contract::VERSION,
+        built: options.epoch.into(),
+        time: manifest.time.as_ref().map(hullkit_init::manifest::time),
         hostname: manifest.hostname.as_ref().map(|name| name.value.clone()),
         sysctl: manifest.sysctl.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect(),
         modules: manifest.modules.iter().flat_map(|modules| &modules.load).map(|name| name.value.clone()).collect(),
         network: manifest.network.as_ref().map(hullkit_init::manifest::interfaces).unwrap_or_default(),
+        wait_online: manifest.wait_online.as_ref().map(|period| hullkit_init::manifest::units(**period, 1).into()),
         logs: manifest.logs.as_ref().map(logs::plan).unwrap_or_default(),
         metrics: manifest.metrics.as_ref().map(|metrics| metrics.listen.value.0),
         metadata: manifest.metadata.as_ref().map(asked),
@@ -505,7 +508,7 @@ fn unique(list: &[contract::Container], name: &str) -> String {
     numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// Kinds of links that containers ask for, and the modules that know them, where the kernel does not itself.
+/// Kinds of links that containers and rules of the network ask for, and the modules that know them, where the kernel does not itself.
 const LINKS: [(&str, &str); 9] = [
     ("bond", "bonding"),
     ("bridge", "bridge"),
@@ -519,7 +522,7 @@ const LINKS: [(&str, &str); 9] = [
 ];
 
 /// Keep the modules that no device asks for and containers need, and have them loaded: a writable container or volume is an
-/// overlay over its image, what is kept lies on a partition, and network interfaces that are created are of some kind.
+/// overlay over its image, what is kept lies on a partition, and network interfaces that are made are of some kind.
 fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
     let containers = || [&system.onboot, &system.services, &system.onshutdown].into_iter().flatten();
     let writable =
@@ -531,6 +534,9 @@ fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
     }
     for interface in containers().flat_map(|container| &container.runtime.interfaces) {
         let kind = if interface.add.is_empty() && !interface.peer.is_empty() { "veth" } else { &interface.add };
+        needed.extend(LINKS.iter().find(|(known, _)| *known == kind).map(|(_, module)| module));
+    }
+    for kind in system.network.iter().filter_map(|rule| rule.make.as_ref()).map(contract::Link::kind) {
         needed.extend(LINKS.iter().find(|(known, _)| *known == kind).map(|(_, module)| module));
     }
     let Some(kernel) = kernel.as_mut().filter(|kernel| kernel.tar.is_some()) else { return };

@@ -37,8 +37,6 @@ pub struct Root {
     pub uuid: String,
     /// Its name: [`LABEL`].
     pub label: &'static str,
-    /// When it was made, in seconds since 1970.
-    pub built: u32,
     /// What is in it, each mounted at the target of the same number.
     pub parts: Vec<Segment>,
     /// Where each part is mounted, and where it starts.
@@ -101,18 +99,13 @@ impl Root {
         let (image, places) = image.sparse(&contents).map_err(|cause| failed(cause.into()))?;
         let images = parts.iter().map(|part| told(part, &places)).collect();
         let parts = parts.into_iter().map(|part| part.segment).collect();
-        Ok(Self { image, uuid: text(uuid), label: LABEL, built: epoch, parts, images })
+        Ok(Self { image, uuid: text(uuid), label: LABEL, parts, images })
     }
 
     /// Say what init is told of it.
     #[must_use]
     pub fn contract(&self) -> contract::Root {
-        contract::Root {
-            uuid: self.uuid.clone(),
-            size: self.image.size(),
-            built: self.built.into(),
-            images: self.images.clone(),
-        }
+        contract::Root { uuid: self.uuid.clone(), size: self.image.size(), images: self.images.clone() }
     }
 }
 

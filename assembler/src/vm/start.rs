@@ -201,6 +201,15 @@ impl Vm {
         self.qmp.ask("device_add", arguments).map(drop)
     }
 
+    /// Pull a device out while the machine runs. In: its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::plug`]. That a guest holds on to it is no error.
+    pub fn unplug(&self, id: &str) -> Result<(), VmError> {
+        self.qmp.ask("device_del", json!({ "id": id })).map(drop)
+    }
+
     /// Press the power button.
     ///
     /// # Errors

@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 
+pub(super) use client::Random;
 pub use client::{Client, Output};
+pub(super) use message::{DOMAINS_MAX, LEASE_MIN, SERVERS_MAX, domains};
 pub use message::{Lease, is_domain};
 use socket::PacketSocket;
 
@@ -145,7 +147,7 @@ impl Sockets {
 }
 
 /// Wait until `due` after `start`; for ever if there is nothing to wait for.
-async fn until(start: Instant, due: Option<Duration>) {
+pub(super) async fn until(start: Instant, due: Option<Duration>) {
     match due {
         Some(due) => tokio::time::sleep_until(start + due).await,
         None => std::future::pending().await,
@@ -153,7 +155,7 @@ async fn until(start: Instant, due: Option<Duration>) {
 }
 
 /// Something that differs between hosts and boots: the address, and the clock since the machine started.
-fn seed(mac: [u8; 6]) -> u64 {
+pub(super) fn seed(mac: [u8; 6]) -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let address = mac.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     address.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ now.tv_nsec.unsigned_abs().rotate_left(20) ^ now.tv_sec.unsigned_abs()

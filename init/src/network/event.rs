@@ -1,5 +1,6 @@
 //! What the network child tells PID 1: one JSON object a line.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -16,12 +17,15 @@ pub enum Event<'a> {
         /// Its addresses that can be used.
         addresses: Vec<IpAddr>,
     },
-    /// Something is missing.
+    /// What the host still lacks to be online, all of it; said when it changes.
     Waiting {
-        /// The interface, or the rule's name if no interface matches it.
+        /// Interfaces, or rules that no interface matches, and what each lacks.
+        r#for: &'a BTreeMap<String, &'static str>,
+    },
+    /// An interface that a rule matched is there no more.
+    Gone {
+        /// Its name.
         interface: &'a str,
-        /// `interface`, `link`, `dhcp`.
-        r#for: &'a str,
     },
     /// DHCP granted or extended an address.
     Lease {
@@ -29,8 +33,9 @@ pub enum Event<'a> {
         interface: &'a str,
         /// The address.
         address: IpAddr,
-        /// Who granted it.
-        server: IpAddr,
+        /// Who granted it; absent with DHCPv6, whose servers have no address.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server: Option<IpAddr>,
         /// For how many seconds; absent for ever.
         #[serde(skip_serializing_if = "Option::is_none")]
         seconds: Option<u32>,
@@ -41,6 +46,22 @@ pub enum Event<'a> {
         interface: &'a str,
         /// Why.
         reason: &'a str,
+    },
+    /// An end of tunnels has its key.
+    Key {
+        /// The interface.
+        interface: &'a str,
+        /// What its peers have to know, in base64.
+        public_key: &'a str,
+    },
+    /// The clock was set, or for the first time found right.
+    Clock {
+        /// The time server that said so.
+        server: &'a str,
+        /// By how many milliseconds.
+        by: i64,
+        /// It jumped; else it is being moved bit by bit.
+        stepped: bool,
     },
     /// Something did not work; it is tried again if that can help.
     Error {

@@ -3,13 +3,19 @@
 use std::net::IpAddr;
 use std::path::Path as FilePath;
 
+use futures_util::StreamExt;
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, CacheInfo};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
+use rtnetlink::packet_route::link::{
+    BondLacpRate, BridgeStpState, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+};
 use rtnetlink::packet_route::route::{RouteMessage, RouteProtocol, RouteScope};
-use rtnetlink::{Error, Handle, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::{Error, Handle, LinkBond, LinkBridge, LinkUnspec, LinkVlan, LinkWireguard, RouteMessageBuilder};
 
 use super::rules::Identity;
 use super::settings::{Change, Path};
+use crate::contract::Link;
 
 /// Switch an interface on.
 ///
@@ -18,6 +24,79 @@ use super::settings::{Change, Path};
 /// The kernel's.
 pub async fn up(handle: &Handle, index: u32) -> Result<(), Error> {
     handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await
+}
+
+/// Make a link. In: its name; `below`, the index of the interface that carries it, if it is a VLAN. One that is there is
+/// made so: the kernel's module for bonds brings a `bond0` of its own.
+///
+/// # Errors
+///
+/// The kernel's.
+pub async fn make(handle: &Handle, name: &str, link: &Link, below: u32) -> Result<(), Error> {
+    let message = match *link {
+        Link::Vlan { id, .. } => LinkVlan::new(name, below, id).build(),
+        Link::Bond { mode, miimon, lacp_fast, hash } => {
+            let mut builder = LinkBond::new(name).mode(mode.into()).miimon(miimon);
+            if lacp_fast {
+                builder = builder.ad_lacp_rate(BondLacpRate::Fast);
+            }
+            if let Some(hash) = hash {
+                builder = builder.xmit_hash_policy(hash.into());
+            }
+            builder.build()
+        }
+        Link::Bridge { stp, forward_delay } => {
+            let state = if stp { BridgeStpState::KernelStp } else { BridgeStpState::Disabled };
+            let mut builder = LinkBridge::new(name).stp_state(state);
+            if let Some(delay) = forward_delay {
+                builder = builder.forward_delay(delay);
+            }
+            builder.build()
+        }
+        Link::Wireguard { .. } => LinkWireguard::new(name).build(),
+    };
+    match handle.link().add(message.clone()).execute().await {
+        Err(Error::NetlinkError(error)) if error.raw_code() == -rustix::io::Errno::EXIST.raw_os_error() => {
+            // A bond takes a mode only while it is off.
+            handle.link().set(LinkUnspec::new_with_name(name).down().build()).execute().await?;
+            change(handle, message).await
+        }
+        done => done,
+    }
+}
+
+/// Change a link that is there: what the crate's own request to add one never does.
+async fn change(handle: &Handle, message: LinkMessage) -> Result<(), Error> {
+    let mut request = NetlinkMessage::from(RouteNetlinkMessage::NewLink(message));
+    request.header.flags = NLM_F_REQUEST | NLM_F_ACK;
+    let mut answers = handle.clone().request(request)?;
+    while let Some(answer) = answers.next().await {
+        if let NetlinkPayload::Error(error) = answer.payload
+            && error.code.is_some()
+        {
+            return Err(Error::NetlinkError(error));
+        }
+    }
+    Ok(())
+}
+
+/// Put an interface into a bond or bridge, and switch it on.
+///
+/// # Errors
+///
+/// The kernel's.
+pub async fn join(handle: &Handle, index: u32, master: u32) -> Result<(), Error> {
+    // A bond takes only what is off, and the kernel looks at the flags of a request last.
+    handle.link().set(LinkUnspec::new_with_index(index).down().build()).execute().await?;
+    handle.link().set(LinkUnspec::new_with_index(index).controller(master).build()).execute().await?;
+    up(handle, index).await
+}
+
+/// Name of the driver of an interface, if it is a device's.
+#[must_use]
+pub fn driver(name: &str) -> Option<String> {
+    let link = FilePath::new("/sys/class/net").join(name).join("device/driver");
+    Some(std::fs::read_link(link).ok()?.file_name()?.to_string_lossy().into_owned())
 }
 
 /// Take one step. One that has been taken already is success.
@@ -111,6 +190,7 @@ pub fn read_link(message: &LinkMessage) -> (Identity, bool, bool) {
         match attribute {
             LinkAttribute::IfName(name) => identity.name.clone_from(name),
             LinkAttribute::Address(mac) => identity.mac.clone_from(mac),
+            LinkAttribute::Controller(index) => identity.master = Some(*index),
             LinkAttribute::LinkInfo(infos) => {
                 identity.made |= infos.iter().any(|info| matches!(info, LinkInfo::Kind(_)));
             }

@@ -9,7 +9,7 @@
 //!  dhcp: leases ---------------/     \--> resolver file, events
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
@@ -17,35 +17,50 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::contract::{self, Interface};
+use crate::contract::{self, Contract, Interface};
+use clock::Clock;
 use event::{Event, tell};
+use leases::Client;
 use state::State;
 
+mod clock;
 pub mod dhcp;
+pub mod dhcp6;
 pub mod event;
 pub mod kernel;
+mod leases;
+mod links;
+pub mod ntp;
 pub mod resolver;
 pub mod rules;
 pub mod settings;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod wireguard;
+
+/// Time between two looks for the file of a key, or two attempts to make a link.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Set up the network and keep it up; returns only if the kernel's side breaks down.
 ///
-/// In: `rules`, the first that matches an interface applies to it, also to one that appears later; `report`, where events go.
+/// In: `contract`, whose first rule that matches an interface applies to it, also to one that appears later; `report`, where events go.
 ///
 /// # Errors
 ///
 /// The kernel's, for the sockets without which nothing works.
-pub fn run(rules: &[Interface], report: impl Write) -> io::Result<()> {
-    run_with(rules, report, Path::new(contract::RESOLV_CONF))
+pub fn run(contract: &Contract, report: impl Write) -> io::Result<()> {
+    // Names of time servers are looked up by way of the C library, which looks here.
+    let _ = std::fs::create_dir_all("/etc")
+        .and_then(|()| std::os::unix::fs::symlink(contract::RESOLV_CONF, "/etc/resolv.conf"));
+    run_with(contract, report, Path::new(contract::RESOLV_CONF))
 }
 
 /// As [`run`], with another place for the resolver's file.
@@ -53,7 +68,7 @@ pub fn run(rules: &[Interface], report: impl Write) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`run`].
-pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io::Result<()> {
+pub fn run_with(contract: &Contract, report: impl Write, resolver: &Path) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
@@ -63,27 +78,43 @@ pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io:
         tokio::spawn(listener);
         tokio::spawn(connection);
         let (leases, mut changes) = unbounded_channel();
+        let (leases6, mut changes6) = unbounded_channel();
+        let (servers, known) = watch::channel(Vec::new());
+        let (clock, mut clocks) = unbounded_channel();
+        if contract.time.is_some() {
+            tokio::spawn(ntp::run(known, contract.built, clock));
+        }
         let host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
         let host = host.filter(|name| dhcp::is_domain(name) && name != "localhost");
         let mut network = Network {
-            rules,
+            rules: &contract.network,
             report,
             resolver,
             handle,
             host,
             leases,
+            leases6,
+            clock: contract.time.as_ref().map(|time| Clock { time, servers, set: false, failures: BTreeMap::new() }),
             start: Instant::now(),
             state: State::default(),
             clients: BTreeMap::new(),
+            keyless: BTreeSet::new(),
+            failed: BTreeMap::new(),
+            clients6: BTreeMap::new(),
             written: None,
-            online: false,
+            missing: None,
         };
         network.write_resolver();
         network.refresh().await?;
-        network.tell_unmatched();
+        let mut again = tokio::time::interval(PAUSE);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            network.build().await;
+            network.name_time_servers();
             network.judge();
-            let due = network.state.due(network.start.elapsed());
+            let now = network.start.elapsed();
+            let due = network.state.due(now).map(|due| due.saturating_sub(now));
+            let waits = !network.keyless.is_empty() || !network.failed.is_empty();
             tokio::select! {
                 message = messages.next() => match message {
                     Some((message, _)) => network.take(message).await?,
@@ -92,14 +123,16 @@ pub fn run_with(rules: &[Interface], report: impl Write, resolver: &Path) -> io:
                 change = changes.recv() => if let Some((index, change)) = change {
                     network.take_lease(index, change).await;
                 },
-                () = tokio::time::sleep(due.map_or(Duration::MAX, |due| due.saturating_sub(network.start.elapsed()))) => {}
+                change = changes6.recv() => if let Some((index, change)) = change {
+                    network.take_lease6(index, change).await;
+                },
+                Some(change) = clocks.recv() => network.take_clock(change),
+                () = tokio::time::sleep(due.unwrap_or(Duration::MAX)) => {}
+                _ = again.tick(), if waits => network.try_again().await,
             }
         }
     })
 }
-
-/// A running DHCP client: dropping this ends it.
-type Client = UnboundedSender<()>;
 
 struct Network<'a, W> {
     rules: &'a [Interface],
@@ -109,12 +142,21 @@ struct Network<'a, W> {
     /// The host's name, told to DHCP servers.
     host: Option<String>,
     leases: UnboundedSender<(u32, dhcp::Change)>,
+    leases6: UnboundedSender<(u32, dhcp6::Change)>,
+    clock: Option<Clock<'a>>,
     start: Instant,
     state: State,
     clients: BTreeMap<u32, Client>,
+    /// Ends of tunnels that wait for the file of their key.
+    keyless: BTreeSet<u32>,
+    /// Rules whose links could not be made, and what was told of that.
+    failed: BTreeMap<usize, String>,
+    /// DHCPv6 clients: a word is sent to each when its link comes back.
+    clients6: BTreeMap<u32, UnboundedSender<()>>,
     /// The resolver's file as last written.
     written: Option<String>,
-    online: bool,
+    /// What the host lacks to be online, as last told.
+    missing: Option<BTreeMap<String, &'static str>>,
 }
 
 impl<W: Write> Network<'_, W> {
@@ -131,20 +173,21 @@ impl<W: Write> Network<'_, W> {
         Ok(())
     }
 
-    fn tell_unmatched(&mut self) {
-        for (position, rule) in self.rules.iter().enumerate() {
-            if !self.state.links.values().any(|link| link.rule == position) {
-                tell(&mut self.report, &Event::Waiting { interface: &rule.id, r#for: "interface" });
-            }
-        }
-    }
-
     async fn take(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) -> io::Result<()> {
         match message.payload {
+            // What a bridge says of its ports is about the ports, not about the interfaces.
+            NetlinkPayload::InnerMessage(
+                RouteNetlinkMessage::NewLink(LinkMessage { header, .. })
+                | RouteNetlinkMessage::DelLink(LinkMessage { header, .. }),
+            ) if header.interface_family == AddressFamily::Bridge => {}
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => self.take_link(&link).await,
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
                 self.clients.remove(&link.header.index);
-                self.state.links.remove(&link.header.index);
+                self.clients6.remove(&link.header.index);
+                self.keyless.remove(&link.header.index);
+                if let Some(gone) = self.state.forget(link.header.index) {
+                    tell(&mut self.report, &Event::Gone { interface: &gone.identity.name });
+                }
                 self.write_resolver();
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message)) => {
@@ -161,67 +204,25 @@ impl<W: Write> Network<'_, W> {
 
     async fn take_link(&mut self, message: &LinkMessage) {
         let index = message.header.index;
-        let (identity, carrier, ethernet) = kernel::read_link(message);
+        let (mut identity, carrier, ethernet) = kernel::read_link(message);
         if identity.loopback {
             let _ = kernel::up(&self.handle, index).await;
             return;
         }
-        let had = self.state.links.get(&index).is_some_and(|link| link.carrier);
+        let known = self.state.links.get(&index);
+        let had = known.is_some_and(|link| link.carrier);
+        if known.is_none() {
+            identity.driver = kernel::driver(&identity.name);
+        }
         if self.state.observe(self.rules, index, identity, carrier) {
-            self.set_up(index).await;
-        }
-        let Some(link) = self.state.links.get(&index) else { return };
-        let rule = &self.rules[link.rule];
-        if !rule.dhcp || !carrier || had {
-            return;
-        }
-        match (self.clients.get(&index), <[u8; 6]>::try_from(&*link.identity.mac)) {
-            (Some(client), _) => drop(client.send(())),
-            (None, Ok(mac)) if ethernet => {
-                let (client, returned) = unbounded_channel();
-                let place = dhcp::Place { index, mac, host: self.host.clone() };
-                tokio::spawn(dhcp::run(place, returned, self.leases.clone()));
-                self.clients.insert(index, client);
-                tell(&mut self.report, &Event::Waiting { interface: &link.identity.name, r#for: "dhcp" });
+            if self.state.links.get(&index).is_some_and(|link| self.state.is_made(self.rules, link.rule)) {
+                self.set_up(index).await;
             }
-            (None, _) => {
-                let error = "DHCP needs an Ethernet interface";
-                tell(&mut self.report, &Event::Error { interface: &link.identity.name, error });
-            }
+            // Name servers of a rule are there with its interface.
+            self.write_resolver();
         }
-    }
-
-    /// Give an interface what its rule says, and switch it on.
-    async fn set_up(&mut self, index: u32) {
-        let Some(link) = self.state.links.get(&index) else { return };
-        // Before it is up: a router may answer at once.
-        kernel::set_accept_ra(&link.identity.name, self.rules[link.rule].accept_ra);
-        if !link.carrier {
-            tell(&mut self.report, &Event::Waiting { interface: &link.identity.name, r#for: "link" });
-        }
-        if let Some(mtu) = self.rules[link.rule].mtu {
-            self.step(index, settings::Change::Mtu(mtu)).await;
-        }
-        if let Err(cause) = kernel::up(&self.handle, index).await {
-            self.tell_error(index, &format!("could not switch it on: {cause}"));
-        }
-        self.settle(index).await;
-    }
-
-    /// Make the kernel's settings what rule and lease say.
-    async fn settle(&mut self, index: u32) {
-        let Some(link) = self.state.links.get_mut(&index) else { return };
-        let wanted = settings::settings(&self.rules[link.rule], link.lease.as_ref(), index);
-        let steps = settings::changes(&link.applied, &wanted);
-        link.applied = wanted;
-        for step in steps {
-            self.step(index, step).await;
-        }
-    }
-
-    async fn step(&mut self, index: u32, change: settings::Change) {
-        if let Err(cause) = kernel::apply(&self.handle, index, change).await {
-            self.tell_error(index, &format!("{change:?}: {cause}"));
+        if carrier {
+            self.lease(index, had, ethernet).await;
         }
     }
 
@@ -232,32 +233,11 @@ impl<W: Write> Network<'_, W> {
     }
 
     fn take_address(&mut self, index: u32, read: Option<(IpAddr, bool)>, exists: bool) {
-        if let Some((address, usable)) = read {
-            self.state.observe_address(index, address, exists.then_some(usable), self.start.elapsed());
+        let Some((address, usable)) = read else { return };
+        self.state.observe_address(index, address, exists.then_some(usable), self.start.elapsed());
+        if exists && usable && matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+            self.lease6(index);
         }
-    }
-
-    async fn take_lease(&mut self, index: u32, change: dhcp::Change) {
-        let Some(link) = self.state.links.get_mut(&index) else { return };
-        let interface = &link.identity.name;
-        match change {
-            dhcp::Change::Failed(error) => {
-                return tell(&mut self.report, &Event::Error { interface, error: &error });
-            }
-            dhcp::Change::Bound(lease) => {
-                let (address, server) = (lease.address.into(), lease.server.into());
-                tell(&mut self.report, &Event::Lease { interface, address, server, seconds: lease.lifetime });
-                link.lease = Some(lease);
-            }
-            dhcp::Change::Lost(reason) => {
-                link.lease = None;
-                tell(&mut self.report, &Event::Lost { interface, reason });
-                tell(&mut self.report, &Event::Waiting { interface, r#for: "dhcp" });
-            }
-        }
-        // The file first: whoever waits for the host to be online may look a name up at once.
-        self.write_resolver();
-        self.settle(index).await;
     }
 
     fn write_resolver(&mut self) {
@@ -275,14 +255,23 @@ impl<W: Write> Network<'_, W> {
         }
     }
 
-    /// Tell when the host has come online.
+    /// Tell when the host has come online, and until then what it lacks.
     fn judge(&mut self) {
-        let online = self.state.is_online(self.rules, self.start.elapsed());
-        if online && !self.online {
+        let mut missing = self.state.missing(self.rules, self.start.elapsed());
+        if let Some(clock) = self.clock.as_ref().filter(|clock| !clock.set && !clock.time.optional) {
+            let lack = if clock.servers.borrow().is_empty() { "a time server" } else { "the answer of a time server" };
+            missing.insert("time".to_owned(), lack);
+        }
+        if self.missing.as_ref() == Some(&missing) {
+            return;
+        }
+        if missing.is_empty() {
             let last = self.state.links.values().rfind(|link| !link.public().is_empty());
             let (interface, addresses) = last.map_or(("", Vec::new()), |link| (&*link.identity.name, link.public()));
             tell(&mut self.report, &Event::Online { interface, addresses });
+        } else {
+            tell(&mut self.report, &Event::Waiting { r#for: &missing });
         }
-        self.online = online;
+        self.missing = Some(missing);
     }
 }

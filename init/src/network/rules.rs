@@ -10,6 +10,10 @@ pub struct Identity {
     pub name: String,
     /// Hardware address; empty if it has none.
     pub mac: Vec<u8>,
+    /// Name of its driver, if it is a device's.
+    pub driver: Option<String>,
+    /// Index of the bond or bridge that it is a part of.
+    pub master: Option<u32>,
     /// It leads to this machine itself.
     pub loopback: bool,
     /// It is made by software: a bridge, one end of a pair, a tunnel.
@@ -25,19 +29,26 @@ impl Identity {
     }
 }
 
-/// Position of the first rule that matches.
+/// Position of the rule that made the interface, or else of the first that matches.
 ///
-/// A rule without a name and an address means the machine's network cards: interfaces that software made, most of them by
-/// and for containers, have to be named. The loopback interface is nobody's.
+/// Interfaces that software made, most of them by and for containers, have to be named: other rules mean the machine's network
+/// cards, whose hardware address a VLAN has as well. The loopback interface is nobody's.
 #[must_use]
 pub fn rule_for(rules: &[Interface], link: &Identity) -> Option<usize> {
+    if link.loopback {
+        return None;
+    }
     let mac = link.mac_text();
-    let fits = |rule: &Interface| match (&rule.name, &rule.mac) {
-        (None, None) => !link.made,
-        (name, address) => {
-            name.as_ref().is_none_or(|pattern| matches(pattern, &link.name))
-                && address.as_ref().is_none_or(|address| address.eq_ignore_ascii_case(&mac))
-        }
+    let fits = |rule: &Interface| {
+        rule.make.is_none()
+            && (rule.name.is_some() || !link.made)
+            && rule.name.as_ref().is_none_or(|pattern| matches(pattern, &link.name))
+            && rule.mac.as_ref().is_none_or(|address| address.eq_ignore_ascii_case(&mac))
+            && rule
+                .driver
+                .as_ref()
+                .is_none_or(|pattern| link.driver.as_ref().is_some_and(|name| matches(pattern, name)))
     };
-    if link.loopback { None } else { rules.iter().position(fits) }
+    let own = |rule: &Interface| rule.make.is_some() && rule.id == link.name && link.made;
+    rules.iter().position(own).or_else(|| rules.iter().position(fits))
 }

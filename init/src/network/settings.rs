@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::dhcp::Lease;
+use super::dhcp6;
 use crate::contract::{Cidr, Interface, Route};
 
 /// Priority of a route that DHCP brings: after static ones, and of two interfaces the first comes first.
@@ -50,13 +51,17 @@ pub enum Change {
     RemoveAddress(IpAddr, u8),
 }
 
-/// What `rule` and `lease` ask of the interface with this index.
+/// What `rule` and leases ask of the interface with this index.
 #[must_use]
-pub fn settings(rule: &Interface, lease: Option<&Lease>, index: u32) -> Settings {
+pub fn settings(rule: &Interface, lease: Option<&Lease>, lease6: Option<&dhcp6::Lease>, index: u32) -> Settings {
     let mut wanted = Settings::default();
     wanted.addresses.extend(rule.addresses.iter().map(|Cidr { address, prefix }| ((*address, *prefix), None)));
     if let Some(lease) = lease {
         wanted.addresses.entry((lease.address.into(), lease.prefix)).or_insert(lease.lifetime);
+    }
+    // A server keeps addresses and knows no networks: those are the routers' to tell.
+    for (address, seconds) in lease6.iter().flat_map(|lease| &lease.addresses) {
+        wanted.addresses.entry(((*address).into(), 128)).or_insert(*seconds);
     }
     let networks: Vec<(IpAddr, u8)> = wanted.addresses.keys().copied().collect();
     wanted.routes.extend(rule.routes.iter().map(|route| fixed(route, &networks)));

@@ -34,9 +34,14 @@ fn lease() -> Lease {
         rebind: 3150,
         routes: vec![(Ipv4Addr::UNSPECIFIED, 0, Ipv4Addr::new(10, 0, 2, 2))],
         servers: vec![Ipv4Addr::new(10, 0, 2, 3)],
+        time_servers: vec![Ipv4Addr::new(10, 0, 2, 4)],
         search: vec!["lease.example".to_owned()],
         mtu: Some(1460),
     }
+}
+
+fn lacks(all: &[(&str, &'static str)]) -> BTreeMap<String, &'static str> {
+    all.iter().map(|(who, what)| ((*who).to_owned(), *what)).collect()
 }
 
 #[test]
@@ -58,6 +63,83 @@ fn first_rule_that_matches_wins() {
 }
 
 #[test]
+fn driver_of_a_rule_is_a_glob_and_a_made_link_is_its_own_rules() {
+    let by_driver = Interface { driver: Some("virtio_*".to_owned()), ..Interface::default() };
+    let bond = Interface { id: "bond0".to_owned(), make: Some(BRIDGE), ..Interface::default() };
+    let by_mac = Interface { mac: Some("52:54:00:ab:00:01".to_owned()), ..Interface::default() };
+    let rules = [by_driver, named("b*"), bond, by_mac];
+    let virtio = Identity { driver: Some("virtio_net".to_owned()), ..card("eth0") };
+    let made = |name| Identity { made: true, ..card(name) };
+    for (link, want) in [
+        (virtio, Some(0)),
+        (Identity { driver: Some("e1000".to_owned()), ..card("eth0") }, Some(3)),
+        (made("bond0"), Some(2)),
+        (made("bond1"), Some(1)),
+        // It has the address of the card that it runs over.
+        (made("eth0.7"), None),
+    ] {
+        assert_eq!(rule_for(&rules, &link), want, "{link:?}");
+    }
+}
+
+/// A link that needs no other.
+const BRIDGE: contract::Link = contract::Link::Bridge { stp: false, forward_delay: None };
+
+#[test]
+fn links_are_made_once_what_they_stand_on_is_there_and_again_when_it_comes_back() {
+    let rules = [
+        Interface {
+            id: "tagged".to_owned(),
+            make: Some(contract::Link::Vlan { id: 7, over: 2 }),
+            ..Interface::default()
+        },
+        Interface { id: "br0".to_owned(), make: Some(BRIDGE), ..Interface::default() },
+        Interface { master: Some(1), ..named("eth0") },
+    ];
+    let made = |name| Identity { made: true, ..card(name) };
+    let mut state = State::default();
+    assert_eq!(state.unmade(&rules), [(1, 0)]);
+    assert_eq!(state.unmade(&rules), [], "asked for once");
+    state.observe(&rules, 2, card("eth0"), false);
+    assert_eq!((state.unmade(&rules), state.apart(&rules)), (vec![(0, 2)], vec![]));
+    state.observe(&rules, 3, made("br0"), false);
+    state.observe(&rules, 4, made("tagged"), false);
+    assert_eq!((state.apart(&rules), state.apart(&rules)), (vec![(2, 3)], vec![]));
+    state.observe(&rules, 2, Identity { master: Some(3), ..card("eth0") }, true);
+    assert_eq!((state.unmade(&rules), state.apart(&rules)), (vec![], vec![]));
+    // The card is unplugged, which takes its VLAN along, and another takes its place.
+    assert!(state.forget(2).is_some() && state.forget(4).is_some());
+    assert_eq!(state.unmade(&rules), []);
+    state.observe(&rules, 5, card("eth0"), true);
+    assert_eq!((state.unmade(&rules), state.apart(&rules)), (vec![(0, 5)], vec![(5, 3)]));
+    assert!(state.forget(3).is_some());
+    assert_eq!(state.unmade(&rules), [(1, 0)]);
+    // One that was there first is made what it should be.
+    let mut state = State::default();
+    state.observe(&rules, 2, made("br0"), false);
+    assert!(!state.is_made(&rules, 1));
+    assert_eq!((state.unmade(&rules), state.unmade(&rules)), (vec![(1, 0)], vec![]));
+    assert!(state.is_made(&rules, 1));
+}
+
+#[test]
+fn what_is_missing_is_named_unless_the_rule_is_optional() {
+    let rules = [
+        Interface { dhcp: true, ..named("eth0") },
+        Interface { accept_ra: true, ..named("eth1") },
+        Interface { addresses: vec![cidr("192.0.2.5", 24)], ..named("late") },
+        Interface { dhcp: true, optional: true, ..named("wlan0") },
+    ];
+    let mut state = State::default();
+    state.observe(&rules, 2, card("eth0"), false);
+    state.observe(&rules, 3, card("eth1"), true);
+    let want = [("eth0", "a link"), ("eth1", "a router"), ("late", "an interface")];
+    assert_eq!(state.missing(&rules, Duration::ZERO), lacks(&want));
+    state.observe(&rules, 2, card("eth0"), true);
+    assert_eq!(state.missing(&rules, Duration::ZERO).get("eth0"), Some(&"dhcp"));
+}
+
+#[test]
 fn static_settings_are_complete() {
     let rule = Interface {
         addresses: vec![cidr("192.0.2.5", 24), cidr("2001:db8::5", 64)],
@@ -70,7 +152,7 @@ fn static_settings_are_complete() {
         mtu: Some(9000),
         ..Interface::default()
     };
-    let got = settings(&rule, None, 2);
+    let got = settings(&rule, None, None, 2);
     assert_eq!(got.addresses, BTreeMap::from([((ip("192.0.2.5"), 24), None), ((ip("2001:db8::5"), 64), None)]));
     let path = |to: &str, prefix, via: Option<&str>, onlink, metric| RoutePath {
         to: (ip(to), prefix),
@@ -92,30 +174,30 @@ fn static_settings_are_complete() {
 #[test]
 fn lease_adds_to_the_rule_and_does_not_override_it() {
     let rule = Interface { dhcp: true, ..Interface::default() };
-    let got = settings(&rule, Some(&lease()), 3);
+    let got = settings(&rule, Some(&lease()), None, 3);
     assert_eq!(got.addresses, BTreeMap::from([((ip("10.0.2.15"), 24), Some(3600))]));
     let route = *got.routes.first().unwrap();
     assert_eq!((route.via, route.onlink, route.metric, route.dhcp), (Some(ip("10.0.2.2")), false, Some(1027), true));
     assert_eq!(got.mtu, Some(1460));
 
     let fixed = Interface { mtu: Some(1500), addresses: vec![cidr("10.0.2.15", 24)], ..rule.clone() };
-    let got = settings(&fixed, Some(&lease()), 3);
+    let got = settings(&fixed, Some(&lease()), None, 3);
     assert_eq!((got.mtu, got.addresses), (Some(1500), BTreeMap::from([((ip("10.0.2.15"), 24), None)])));
 
     let small = Lease { mtu: Some(600), prefix: 32, ..lease() };
-    let got = settings(&Interface { accept_ra: true, ..rule.clone() }, Some(&small), 3);
+    let got = settings(&Interface { accept_ra: true, ..rule.clone() }, Some(&small), None, 3);
     assert_eq!(got.mtu, None);
     // A cloud that grants a single address: the gateway is in no network of ours.
     assert!(got.routes.first().unwrap().onlink);
-    assert_eq!(settings(&rule, Some(&small), 3).mtu, Some(600));
+    assert_eq!(settings(&rule, Some(&small), None, 3).mtu, Some(600));
 }
 
 #[test]
 fn new_address_comes_before_the_old_one_goes() {
     let rule = Interface { dhcp: true, ..Interface::default() };
-    let old = settings(&rule, Some(&lease()), 2);
+    let old = settings(&rule, Some(&lease()), None, 2);
     let moved = Lease { address: Ipv4Addr::new(10, 0, 2, 16), routes: vec![], ..lease() };
-    let steps = changes(&old, &settings(&rule, Some(&moved), 2));
+    let steps = changes(&old, &settings(&rule, Some(&moved), None, 2));
     let want = [
         Change::AddAddress(ip("10.0.2.16"), 24, Some(3600)),
         Change::RemoveRoute(*old.routes.first().unwrap()),
@@ -127,7 +209,7 @@ fn new_address_comes_before_the_old_one_goes() {
 #[test]
 fn extended_lease_moves_the_end_of_the_address_and_touches_nothing_else() {
     let rule = Interface { dhcp: true, addresses: vec![cidr("192.0.2.5", 24)], ..Interface::default() };
-    let same = settings(&rule, Some(&lease()), 2);
+    let same = settings(&rule, Some(&lease()), None, 2);
     assert_eq!(changes(&same, &same), [Change::AddAddress(ip("10.0.2.15"), 24, Some(3600))]);
 }
 
@@ -164,7 +246,7 @@ fn host_is_online_when_every_rule_that_asks_has_what_it_asks_for() {
         named("eth2"),
     ];
     let (mut state, now) = (State::default(), Duration::from_secs(1));
-    assert!(!state.is_online(&rules, now));
+    assert!(!state.missing(&rules, now).is_empty());
     assert!(state.observe(&rules, 2, card("eth0"), true));
     assert!(state.observe(&rules, 3, card("eth1"), true));
     assert!(!state.observe(&rules, 2, card("eth0"), true));
@@ -172,11 +254,11 @@ fn host_is_online_when_every_rule_that_asks_has_what_it_asks_for() {
     state.observe_address(2, ip("10.0.2.15"), Some(true), now);
     state.observe_address(3, ip("fd00::2"), Some(false), now);
     state.links.get_mut(&2).unwrap().lease = Some(lease());
-    assert!(!state.is_online(&rules, now), "the address is tentative");
+    assert_eq!(state.missing(&rules, now), lacks(&[("eth1", "its addresses")]), "the address is tentative");
     state.observe_address(3, ip("fd00::2"), Some(true), now);
-    assert!(state.is_online(&rules, now));
+    assert!(state.missing(&rules, now).is_empty());
     state.observe_address(2, ip("10.0.2.15"), None, now);
-    assert!(!state.is_online(&rules, now));
+    assert!(!state.missing(&rules, now).is_empty());
 }
 
 #[test]
@@ -187,11 +269,11 @@ fn rule_that_asks_for_both_waits_for_dhcp_a_while() {
     state.observe_address(2, ip("fe80::1"), Some(true), Duration::from_secs(1));
     assert_eq!(state.due(Duration::from_secs(1)), None);
     state.observe_address(2, ip("fec0::1"), Some(true), Duration::from_secs(2));
-    assert!(!state.is_online(&rules, Duration::from_secs(6)));
+    assert!(!state.missing(&rules, Duration::from_secs(6)).is_empty());
     assert_eq!(state.due(Duration::from_secs(6)), Some(Duration::from_secs(7)));
-    assert!(state.is_online(&rules, Duration::from_secs(7)));
+    assert!(state.missing(&rules, Duration::from_secs(7)).is_empty());
     let alone = [Interface { dhcp: false, ..rules[0].clone() }];
-    assert!(state.is_online(&alone, Duration::from_secs(2)));
+    assert!(state.missing(&alone, Duration::from_secs(2)).is_empty());
 }
 
 #[test]
@@ -204,14 +286,30 @@ fn servers_of_rules_come_before_those_of_leases() {
     let (servers, search) = state.resolver(&rules);
     assert_eq!(servers, [ip("9.9.9.9"), ip("10.0.2.3")]);
     assert_eq!(search, ["rule.example", "lease.example"]);
+    assert!(state.forget(2).is_some());
+    assert_eq!(state.resolver(&rules), (vec![], vec![]), "both go with the interface");
+}
+
+#[test]
+fn time_servers_of_the_manifest_come_first_and_nobody_is_asked_without_an_address() {
+    let rules = [Interface { dhcp: true, ..named("eth0") }];
+    let named = |name: &str| (name.to_owned(), 123);
+    let time = contract::Time { servers: vec![named("time.example"), named("10.0.2.4")], optional: false };
+    let mut state = State::default();
+    state.observe(&rules, 2, card("eth0"), true);
+    state.links.get_mut(&2).unwrap().lease =
+        Some(Lease { time_servers: vec![[10, 0, 2, 4].into(), [10, 0, 2, 5].into()], ..lease() });
+    assert_eq!(state.time_servers(&time), []);
+    state.observe_address(2, ip("10.0.2.15"), Some(true), Duration::ZERO);
+    assert_eq!(state.time_servers(&time), [named("time.example"), named("10.0.2.4"), named("10.0.2.5")]);
 }
 
 #[test]
 fn events_are_one_json_object_a_line() {
     let mut out = Vec::new();
-    tell(&mut out, &Event::Waiting { interface: "eth0", r#for: "dhcp" });
+    tell(&mut out, &Event::Waiting { r#for: &lacks(&[("eth0", "dhcp")]) });
     tell(&mut out, &Event::Online { interface: "eth0", addresses: vec![ip("10.0.2.15"), Ipv6Addr::LOCALHOST.into()] });
-    let want = "{\"event\":\"waiting\",\"interface\":\"eth0\",\"for\":\"dhcp\"}\n\
+    let want = "{\"event\":\"waiting\",\"for\":{\"eth0\":\"dhcp\"}}\n\
                 {\"event\":\"online\",\"interface\":\"eth0\",\"addresses\":[\"10.0.2.15\",\"::1\"]}\n";
     assert_eq!(String::from_utf8(out).unwrap(), want);
 }

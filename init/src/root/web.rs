@@ -75,7 +75,7 @@ pub fn start<S: Sys>(sys: &mut S, options: &Options, contract: &Contract) -> io:
     else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let numbers = [root.size, root.built, options.root_timeout.unwrap_or(PATIENCE).into()];
+    let numbers = [root.size, contract.built, options.root_timeout.unwrap_or(PATIENCE).into()];
     let [size, built, patience] = &numbers.map(|number| number.to_string());
     sys.program(FETCH, &[url, digest, size, built, patience, FILE])
 }

@@ -148,7 +148,7 @@ impl Generator {
             ("Kernel", "image") => ["", "kernel", "oci:dir"][self.below(3)].to_owned(),
             ("Manifest", "hostname") => format!("host-{number}"),
             ("Boot", "stub") => "my.efi.stub".to_owned(),
-            ("Match", "name") => self.pick(&["eth0", "en*", "?"]).to_owned(),
+            ("Match", "name" | "driver") => self.pick(&["eth0", "en*", "?"]).to_owned(),
             ("Reference", _) => {
                 let digest = format!("a/b@sha256:{}", "0123456789abcdef".repeat(4));
                 let forms =
@@ -158,6 +158,7 @@ impl Generator {
             ("Cidr", _) => self.pick(&["10.0.0.2/8", "::1/128", "0.0.0.0/0"]).to_owned(),
             ("Address", _) => self.pick(&["10.0.0.2", "fd00::1"]).to_owned(),
             ("Destination", _) => "default".to_owned(),
+            ("TimeServer", _) => self.pick(&["time.example.org", "[fd00::1]:1123"]).to_owned(),
             ("Mac", _) => "52:54:00:12:34:56".to_owned(),
             ("Provider", _) => self.pick(&["nocloud", "aws", "file=/etc/userdata"]).to_owned(),
             ("Mode", _) => self.pick(&["", "0", "0644", "7777"]).to_owned(),
@@ -197,6 +198,8 @@ impl Generator {
                 object.insert("path".to_owned(), "etc/file".into());
                 object.insert("contents".to_owned(), self.pick(TEXTS).into());
             }
+            // Links stand on other rules, and only one kind at a time.
+            "NetworkRule" => object.retain(|key, _| !["vlan", "bond", "bridge", "wireguard"].contains(&key.as_str())),
             // What is kept is what is written.
             "Volume" if object.get("persistent") == Some(&true.into()) => drop(object.remove("readonly")),
             // Whole seconds, and not too many.

@@ -255,14 +255,14 @@ fn same(offer: &Lease, lease: &Lease) -> bool {
 /// Numbers that differ between hosts and exchanges, and need no secrecy (xorshift, Marsaglia 2003). The kernel's generator
 /// would block a guest without a source of entropy for as long as a minute.
 #[derive(Debug)]
-struct Random(u64);
+pub(in crate::network) struct Random(u64);
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    pub(in crate::network) fn new(seed: u64) -> Self {
         Self(seed | 1)
     }
 
-    fn next(&mut self) -> u32 {
+    pub(in crate::network) fn next(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

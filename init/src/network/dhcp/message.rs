@@ -12,21 +12,22 @@ use dhcproto::{Decodable, Decoder, Encodable};
 /// Bytes before the options: the fixed header and the magic cookie.
 const HEADER: usize = 240;
 /// Shortest lease taken, in seconds; less would be a way to keep the host busy.
-const LEASE_MIN: u32 = 10;
-/// Most routes, name servers and domains taken from one lease.
+pub(in crate::network) const LEASE_MIN: u32 = 10;
+/// Most routes, name and time servers, and domains taken from one lease.
 const ROUTES_MAX: usize = 64;
-const SERVERS_MAX: usize = 6;
-const DOMAINS_MAX: usize = 8;
+pub(in crate::network) const SERVERS_MAX: usize = 6;
+pub(in crate::network) const DOMAINS_MAX: usize = 8;
 /// Largest DHCP message we can take, in bytes: one Ethernet frame.
 const MESSAGE_MAX: u16 = 1472;
 
 /// Options asked for, and the only ones read from a reply beside the type and the server.
-const WANTED: [OptionCode; 10] = [
+const WANTED: [OptionCode; 11] = [
     OptionCode::SubnetMask,
     OptionCode::Router,
     OptionCode::DomainNameServer,
     OptionCode::DomainName,
     OptionCode::InterfaceMtu,
+    OptionCode::NtpServers,
     OptionCode::AddressLeaseTime,
     OptionCode::Renewal,
     OptionCode::Rebinding,
@@ -53,6 +54,8 @@ pub struct Lease {
     pub routes: Vec<(Ipv4Addr, u8, Ipv4Addr)>,
     /// Name servers.
     pub servers: Vec<Ipv4Addr>,
+    /// Time servers.
+    pub time_servers: Vec<Ipv4Addr>,
     /// Domains to search, checked to be nothing but host names.
     pub search: Vec<String>,
     /// Largest packet, in bytes.
@@ -213,6 +216,10 @@ fn lease(payload: &[u8], server: Ipv4Addr, options: &DhcpOptions) -> Option<Leas
             Some(DhcpOption::DomainNameServer(all)) => unicast(all).take(SERVERS_MAX).collect(),
             _ => Vec::new(),
         },
+        time_servers: match options.get(OptionCode::NtpServers) {
+            Some(DhcpOption::NtpServers(all)) => unicast(all).take(SERVERS_MAX).collect(),
+            _ => Vec::new(),
+        },
         search: search(options),
         mtu: match options.get(OptionCode::InterfaceMtu) {
             Some(&DhcpOption::InterfaceMtu(mtu)) if mtu >= 576 => Some(mtu),
@@ -256,6 +263,20 @@ fn search(options: &DhcpOptions) -> Vec<String> {
         (_, Some(DhcpOption::DomainName(name))) => vec![name.clone()],
         _ => Vec::new(),
     };
+    sound(&names)
+}
+
+/// Read a list of domains (RFC 1035, 3.1; both versions of DHCP have it so), those that are nothing but host names.
+pub(in crate::network) fn domains(list: &[u8]) -> Vec<String> {
+    let Ok(len) = u8::try_from(list.len()) else { return Vec::new() };
+    let option = [&[OptionCode::DomainSearch.into(), len], list].concat();
+    match DhcpOption::decode(&mut Decoder::new(&option)) {
+        Ok(DhcpOption::DomainSearch(all)) => sound(&all.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        _ => Vec::new(),
+    }
+}
+
+fn sound(names: &[String]) -> Vec<String> {
     let names = names.iter().map(|name| name.trim_end_matches(['.', '\0']).to_owned());
     names.filter(|name| is_domain(name)).take(DOMAINS_MAX).collect()
 }

@@ -109,6 +109,7 @@ fn lease_is_asked_for_and_taken() {
         rebind: 3150,
         routes: vec![(Ipv4Addr::UNSPECIFIED, 0, SERVER)],
         servers: vec![Ipv4Addr::new(10, 0, 2, 3)],
+        time_servers: Vec::new(),
         search: vec!["example.org".to_owned()],
         mtu: None,
     };
