@@ -62,8 +62,8 @@ mod schema;
 mod security;
 mod signal;
 mod span;
-mod user_data;
 mod time;
+mod user_data;
 mod volume;
 mod yaml;
 
@@ -101,6 +101,6 @@ pub use schema::schema;
 pub use security::{Seccomp, Security};
 pub use signal::Signal;
 pub use span::{Position, Sources, Spanned};
-pub use user_data::{UserData, parse_user_data};
 pub use time::{Time, TimeServer};
+pub use user_data::{UserData, parse_user_data};
 pub use volume::{Volume, VolumeFormat};

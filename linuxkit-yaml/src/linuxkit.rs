@@ -232,8 +232,19 @@ mod tests {
         let own = |path: &&String| !dropped.iter().any(|part| path.contains(part));
         for path in ours.difference(&theirs).filter(own) {
             let top = path.split('/').nth(1).unwrap();
-            let within =
-                ["boot", "hostname", "logs", "metadata", "metrics", "network", "modules", "sysctl", "time", "wait_online"].contains(&top);
+            let within = [
+                "boot",
+                "hostname",
+                "logs",
+                "metadata",
+                "metrics",
+                "network",
+                "modules",
+                "sysctl",
+                "time",
+                "wait_online",
+            ]
+            .contains(&top);
             let of_container = [
                 "critical",
                 "depends_on",

@@ -16,8 +16,8 @@ pub mod ctl;
 pub mod pages;
 pub mod place;
 pub mod probe;
-pub mod volume;
 pub mod time;
+pub mod volume;
 pub mod web;
 
 use anyhow::Context;

@@ -159,6 +159,8 @@ impl Generator {
             ("Address", _) => self.pick(&["10.0.0.2", "fd00::1"]).to_owned(),
             ("Destination", _) => "default".to_owned(),
             ("TimeServer", _) => self.pick(&["time.example.org", "[fd00::1]:1123"]).to_owned(),
+            ("Listen", _) => self.pick(&["0.0.0.0:9100", "[::]:1"]).to_owned(),
+            ("LogServer", _) => self.pick(&["udp://10.0.2.2:514", "tcp://[fd00::2]:1"]).to_owned(),
             ("Mac", _) => "52:54:00:12:34:56".to_owned(),
             ("Provider", _) => self.pick(&["nocloud", "aws", "file=/etc/userdata"]).to_owned(),
             ("Mode", _) => self.pick(&["", "0", "0644", "7777"]).to_owned(),
@@ -207,6 +209,8 @@ impl Generator {
             // Only one probe at a time, and waits that are not none.
             "Healthcheck" => object
                 .retain(|key, _| !["http", "tcp", "interval", "timeout", "start_interval"].contains(&key.as_str())),
+            // What it names is not there.
+            "Logs" => object.retain(|key, _| key == "forward"),
             "HostMetadata" => object.retain(|key, _| key == "allow"),
             "Modules" => {
                 for list in object.values_mut() {
