@@ -254,7 +254,7 @@ impl Sys for Linux {
     }
 
     fn clock(&self) -> Duration {
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+        Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Realtime)).unwrap_or_default()
     }
 
     fn listen(&mut self, path: &str) -> io::Result<OwnedFd> {

@@ -92,6 +92,7 @@ pub fn socket(name: &str) -> Result<PathBuf, VmError> {
 /// - [`VmError::Sockets`].
 pub fn names() -> Result<Vec<String>, VmError> {
     let folder = folder()?;
+    #[expect(clippy::disallowed_methods, reason = "sorted below")]
     let entries = fs::read_dir(&folder).map_err(|cause| VmError::Sockets { path: folder.clone(), cause })?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".sock").map(str::to_owned));
     let mut names: Vec<String> = names.collect();

@@ -47,6 +47,7 @@ pub(crate) fn is_over(fd: BorrowedFd<'_>) -> bool {
 
 /// Open the virtio port of this protocol.
 pub(crate) fn port() -> Option<OwnedFd> {
+    #[expect(clippy::disallowed_methods, reason = "one of them has the name, or none")]
     let entries = fs::read_dir(PORTS).ok()?;
     let is_ours =
         |name: &std::path::Path| fs::read(name.join("name")).is_ok_and(|name| name.trim_ascii() == PORT.as_bytes());
@@ -56,7 +57,7 @@ pub(crate) fn port() -> Option<OwnedFd> {
 }
 
 /// Magic number of devpts (linux/magic.h).
-const DEVPTS: i64 = 0x1cd1;
+const DEVPTS: rustix::fs::FsWord = 0x1cd1;
 
 /// Make a terminal among the container's own, so that it has a name there. In: the container's first process. Out: PID 1's end, which
 /// never blocks, and the program's.
@@ -67,7 +68,7 @@ pub(crate) fn terminal(pid: u32, size: Size) -> io::Result<(OwnedFd, OwnedFd)> {
     let root = rustix::fs::open(format!("/proc/{pid}/root"), flags | OFlags::DIRECTORY, Mode::empty())?;
     let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let maker = rustix::fs::openat2(&root, "dev/pts/ptmx", flags, Mode::empty(), within)?;
-    if i64::from(rustix::fs::fstatfs(&maker)?.f_type) != DEVPTS {
+    if rustix::fs::fstatfs(&maker)?.f_type != DEVPTS {
         return Err(io::Error::other("the container's /dev/pts is no devpts"));
     }
     let link = format!("/proc/self/fd/{}", maker.as_raw_fd());

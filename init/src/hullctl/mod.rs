@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 pub use args::USAGE;
 use args::{Command, Options};
@@ -219,8 +219,8 @@ impl Wire {
     /// Find out who is there.
     fn greet(stream: UnixStream) -> Result<Self, CtlError> {
         // Answers to an earlier caller may still come; theirs has another number.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let id = (u64::from(now.subsec_nanos()) << 20) | (u64::from(std::process::id()) & 0xf_ffff);
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let id = (now.tv_nsec.unsigned_abs() << 20) | (u64::from(std::process::id()) & 0xf_ffff);
         stream.set_read_timeout(Some(PATIENCE)).map_err(CtlError::Broken)?;
         let mut wire = Self { reader: BufReader::new(stream), id };
         let mut found = None;

@@ -49,6 +49,7 @@ fn folder(files: &LogFiles) -> PathBuf {
 /// What is in a folder, oldest first.
 fn names(folder: &Path) -> io::Result<Vec<Name>> {
     let mut names = Vec::new();
+    #[expect(clippy::disallowed_methods, reason = "sorted below")]
     for entry in fs::read_dir(folder)? {
         names.extend(entry?.file_name().to_str().and_then(Name::parse));
     }
