@@ -38,6 +38,7 @@ pub mod kmsg;
 pub mod logs;
 #[cfg(feature = "pid1")]
 pub mod memory;
+#[cfg(feature = "pid1")]
 pub mod metadata;
 #[cfg(feature = "pid1")]
 pub mod network;

@@ -20,7 +20,7 @@ pub struct Metrics {
     pub listen: Spanned<Listen>,
 }
 
-/// An IP address of the host, or 0.0.0.0 or [::] for all of them, and a port.
+/// An IP address of the host, or `0.0.0.0` or `[::]` for all of them, and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listen(pub SocketAddr);
 
