@@ -6,6 +6,7 @@
 //! waits for, because those are the helper's children.
 
 mod bundle;
+mod device_bind;
 mod devices;
 mod exec;
 mod identity;
@@ -194,13 +195,14 @@ fn start(section: Section, container: &Container, filter: Option<&Filter>) -> Re
     refuse(container)?;
     let log = why::Log::collect();
     let bundle = Bundle::new(section, &container.name)?;
+    let (spec, devices) = device_bind::part(&container.spec);
     runtime::release_namespaces(&container.runtime.bind_ns);
     if !bundle.is_prepared() {
         bundle.clear()?;
         rootfs::mount(&bundle, container)?;
         runtime::prepare(&bundle, &container.runtime)?;
         points::check(&bundle, container)?;
-        bundle.write_spec(&container.spec)?;
+        bundle.write_spec(&spec)?;
     }
     bundle.forget_state()?;
     bundle::make_cgroup(section, container)?;
@@ -220,7 +222,10 @@ fn start(section: Section, container: &Container, filter: Option<&Filter>) -> Re
         .build()
         .map_err(refused)?;
     let pid = created.pid().and_then(|pid| u32::try_from(pid.as_raw()).ok()).ok_or(StartError::NoProcess)?;
-    propagation::apply(pid, &container.spec)?;
+    if let Some(bind) = devices {
+        device_bind::make(pid, &bind)?;
+    }
+    propagation::apply(pid, &spec)?;
     interfaces::attach(pid, &container.runtime.interfaces, is_new(&container.spec, LinuxNamespaceType::Network))?;
     runtime::bind_namespaces(pid, &container.runtime.bind_ns)?;
     created.start().map_err(|cause| StartError::Go(Box::new(cause)))?;

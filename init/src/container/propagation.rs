@@ -20,6 +20,19 @@ pub(super) fn apply(pid: u32, spec: &Spec) -> Result<(), StartError> {
     if wanted.is_empty() {
         return Ok(());
     }
+    inside(pid, || {
+        wanted.into_iter().try_for_each(|(target, flags)| {
+            rustix::mount::mount_change(target, flags).map_err(|cause| StartError::Mount {
+                what: "what a container binds, as shared or not,".to_owned(),
+                target: target.to_path_buf(),
+                cause: io::Error::from(cause),
+            })
+        })
+    })?
+}
+
+/// Do something in the mount namespace of a container's process, and come back.
+pub(super) fn inside<T>(pid: u32, act: impl FnOnce() -> T) -> Result<T, StartError> {
     let namespace = |process: &str| {
         let path = PathBuf::from(format!("/proc/{process}/ns/mnt"));
         File::open(&path).map_err(|cause| StartError::File { path, cause })
@@ -29,15 +42,9 @@ pub(super) fn apply(pid: u32, spec: &Spec) -> Result<(), StartError> {
         |cause: rustix::io::Errno| StartError::File { path: PathBuf::from("/proc/self/ns/mnt"), cause: cause.into() };
     let enter = |file: &File| move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Mount)).map_err(moved);
     enter(&other)?;
-    let done = wanted.into_iter().try_for_each(|(target, flags)| {
-        rustix::mount::mount_change(target, flags).map_err(|cause| StartError::Mount {
-            what: "what a container binds, as shared or not,".to_owned(),
-            target: target.to_path_buf(),
-            cause: io::Error::from(cause),
-        })
-    });
+    let done = act();
     enter(&own)?;
-    done
+    Ok(done)
 }
 
 /// Every mount that has such a word, and what it means.

@@ -33,6 +33,8 @@ pub(super) struct Link {
     pub(super) medium: Medium,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// The caller was there: it took something.
+    met: bool,
     /// The caller sends nothing more.
     pub(super) silent: bool,
     /// The caller is gone, or was given up.
@@ -42,7 +44,16 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(fd: OwnedFd, medium: Medium) -> Self {
-        Self { fd, medium, input: Vec::new(), output: Vec::new(), silent: false, gone: false, readers: Vec::new() }
+        Self {
+            fd,
+            medium,
+            input: Vec::new(),
+            output: Vec::new(),
+            met: false,
+            silent: false,
+            gone: false,
+            readers: Vec::new(),
+        }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -70,7 +81,14 @@ impl Link {
     /// Take what has come. Out: the calls that are whole.
     pub(super) fn read(&mut self) -> Vec<Call> {
         match sys::read_some(&self.fd) {
-            Ok(bytes) if bytes.is_empty() => self.silent = true,
+            Ok(bytes) if bytes.is_empty() => {
+                // What a new caller sends may be here before the news that there is one.
+                self.silent = self.met || self.medium == Medium::Socket;
+                // At once: the news of the next caller may come before this one is forgotten.
+                if self.medium != Medium::Socket {
+                    self.medium = Medium::Port { open: false };
+                }
+            }
             Ok(bytes) => self.input.extend(bytes),
             Err(cause) if cause.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(_) => self.gone = true,
@@ -99,7 +117,10 @@ impl Link {
         while sent < self.output.len() {
             match rustix::io::retry_on_intr(|| rustix::io::write(&self.fd, &self.output[sent..])) {
                 Ok(0) | Err(rustix::io::Errno::AGAIN) => break,
-                Ok(count) => sent += count,
+                Ok(count) => {
+                    self.met = true;
+                    sent += count;
+                }
                 Err(_) => {
                     self.gone = true;
                     break;
@@ -110,10 +131,9 @@ impl Link {
         self.gone |= self.output.len() > TOO_MUCH;
     }
 
-    /// Forget the caller: the port stays, for the next one.
+    /// Forget the caller: the port stays, for the next one, who may be there already.
     pub(super) fn reset(&mut self) {
         (self.input, self.output, self.readers) = (Vec::new(), Vec::new(), Vec::new());
-        self.medium = Medium::Port { open: false };
-        (self.silent, self.gone) = (false, false);
+        (self.met, self.silent, self.gone) = (false, false, false);
     }
 }

@@ -223,6 +223,8 @@ impl Wire {
         let id = (now.tv_nsec.unsigned_abs() << 20) | (u64::from(std::process::id()) & 0xf_ffff);
         stream.set_read_timeout(Some(PATIENCE)).map_err(CtlError::Broken)?;
         let mut wire = Self { reader: BufReader::new(stream), id };
+        // An end for what an earlier caller may have left half said.
+        wire.reader.get_mut().write_all(b"\n").map_err(CtlError::Broken)?;
         let mut found = None;
         wire.each(Request::Hello, |reply| {
             if let Reply::Hello { version, .. } = reply {
