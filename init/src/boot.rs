@@ -159,7 +159,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("data", data::enter),
         ("volumes", volumes::mount),
         ("logs", logs::start),
-        ("metrics", control::show),
+        ("metrics", control::http::start),
         ("onboot", onboot::run),
         ("services", services::start),
         ("ready", ready),

@@ -26,10 +26,7 @@ impl Events {
     /// Read the kernel's text; what it lacks has not happened.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let count = |key: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-            line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
-        };
+        let count = |key| counter(text, key).unwrap_or(0);
         Self { at_limit: count("oom"), killed: count("oom_kill") }
     }
 
@@ -39,6 +36,12 @@ impl Events {
         let own = limit.filter(|_| self.at_limit > before.at_limit);
         (self.killed > before.killed).then(|| own.map_or(Shortage::Host, Shortage::Limit))
     }
+}
+
+/// The number behind a word at the start of a line, as the files of a cgroup have it.
+#[must_use]
+pub fn counter(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 impl std::fmt::Display for Shortage {
@@ -59,6 +62,15 @@ impl std::fmt::Display for Shortage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_is_found_by_its_whole_name() {
+        let text = "low 0\noom 3\noom_kill 2\noom_group_kill x\n";
+        assert_eq!(counter(text, "oom_kill"), Some(2));
+        assert_eq!(counter(text, "oom"), Some(3));
+        assert_eq!(counter(text, "oom_group_kill"), None);
+        assert_eq!(counter(text, "kill"), None);
+    }
 
     #[test]
     fn a_kill_is_blamed_on_the_limit_that_was_reached() {

@@ -8,48 +8,12 @@
 pub mod protocol;
 
 #[cfg(feature = "pid1")]
-mod cgroup;
-#[cfg(feature = "pid1")]
-mod dispatch;
-#[cfg(feature = "pid1")]
-mod follow;
-#[cfg(feature = "pid1")]
-mod hand;
-#[cfg(feature = "pid1")]
-pub mod http;
-#[cfg(feature = "pid1")]
-mod link;
-#[cfg(feature = "pid1")]
-mod metrics;
-#[cfg(feature = "pid1")]
-mod server;
-#[cfg(feature = "pid1")]
-mod session;
-#[cfg(feature = "pid1")]
-pub(crate) mod socket;
-#[cfg(feature = "pid1")]
-mod state;
+mod serve;
 
 #[cfg(feature = "pid1")]
-pub use hand::Hand;
+pub(crate) use serve::socket;
 #[cfg(feature = "pid1")]
-pub use server::{Control, Fd, open, pump, ready};
-#[cfg(feature = "pid1")]
-pub use state::Told;
-
-/// Start the child that shows figures over HTTP, if the host is to have it.
-///
-/// # Errors
-///
-/// None: a host does its work without.
-#[cfg(feature = "pid1")]
-pub fn show<S: crate::sys::Sys>(host: &mut crate::host::Host<S>) -> Result<(), crate::boot::BootError> {
-    if host.contract.metrics.is_some() {
-        let position = host.add(crate::host::Kind::Metrics, "metrics");
-        host.start(position);
-    }
-    Ok(())
-}
+pub use serve::{Control, Fd, Hand, Told, http, open, pump, ready};
 
 /// Where PID 1 listens inside the host, an absolute path; root alone may connect.
 pub const SOCKET: &str = "/run/hullkit/control.sock";

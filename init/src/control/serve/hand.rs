@@ -1,8 +1,8 @@
 //! Services that are started and stopped by hand. In: calls. Out: what units are to become, and an answer once they are it.
 
-use super::protocol::Reply;
-use super::server::Control;
+use super::Control;
 use crate::container::Section;
+use crate::control::protocol::Reply;
 use crate::host::{Host, Kind, Phase};
 use crate::services::backoff::Backoff;
 use crate::stop::{self, Stopping};

@@ -2,9 +2,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::LONGEST;
 use super::follow::Reader;
-use super::protocol::{Answer, Call, Reply, to_line};
+use crate::control::LONGEST;
+use crate::control::protocol::{Answer, Call, Reply, to_line};
 use crate::sys;
 
 /// Bytes that wait to be sent from which on a caller gets nothing new that can wait.

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::link::Link;
-use super::protocol::{Bytes, Reply, Stream};
+use crate::control::protocol::{Bytes, Reply, Stream};
 use crate::sys::{self, Exit};
 
 /// Bytes of input that may wait for the program before the caller has to.

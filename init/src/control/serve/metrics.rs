@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::protocol::{Health, Service, State};
 use super::state;
+use crate::control::protocol::{Health, Service, State};
 use crate::host::Host;
 use crate::sys::Sys;
 

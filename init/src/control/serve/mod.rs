@@ -1,17 +1,32 @@
-//! Who is connected, and what they wait for.
+//! PID 1's side of the protocol. In: ready descriptors. Out: answers, and what the calls ask for. Here: who is connected, and what they
+//! wait for.
+
+mod cgroup;
+mod dispatch;
+mod follow;
+mod hand;
+pub mod http;
+mod link;
+mod metrics;
+mod session;
+pub(crate) mod socket;
+mod state;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-use super::follow::{Events, Reader};
-use super::hand::{self, Waiting};
-use super::link::{Link, Medium};
-use super::protocol::{Reply, What};
-use super::session::Session;
-use super::{SOCKET, dispatch, state};
 use std::time::Duration;
 
+pub use hand::Hand;
+pub use state::Told;
+
+use follow::{Events, Reader};
+use hand::Waiting;
+use link::{Link, Medium};
+use session::Session;
+
 use crate::boot::BootError;
+use crate::control::SOCKET;
+use crate::control::protocol::{Reply, What};
 use crate::host::Host;
 use crate::sys::{Exit, Sys, Want};
 
@@ -19,24 +34,24 @@ use crate::sys::{Exit, Sys, Want};
 const MOST_LINKS: usize = 32;
 
 /// Programs at once.
-pub(super) const MOST_SESSIONS: usize = 32;
+const MOST_SESSIONS: usize = 32;
 
 /// PID 1's side of the protocol.
 #[derive(Debug, Default)]
 pub struct Control {
     listener: Option<OwnedFd>,
     /// By number; none is given twice.
-    pub(super) links: BTreeMap<u64, Link>,
+    links: BTreeMap<u64, Link>,
     last: u64,
     /// Number of the virtio port's.
     port: Option<u64>,
     /// Number of the child's that is given every line.
     feeds: Option<u64>,
-    pub(super) sessions: Vec<Session>,
-    pub(super) waiting: Vec<Waiting>,
-    pub(super) events: Events,
+    sessions: Vec<Session>,
+    waiting: Vec<Waiting>,
+    events: Events,
     /// It was told that the host goes down.
-    pub(super) down: bool,
+    down: bool,
 }
 
 /// What one of the descriptors is.

@@ -1,12 +1,12 @@
 //! One call: what is done for it at once, and what is remembered of it.
 
+use super::MOST_SESSIONS;
 use super::follow::Reader;
 use super::hand::{self, Wish};
-use super::protocol::{Call, Exec, How, Reply, Request, VERSION};
-use super::server::MOST_SESSIONS;
 use super::session::Session;
 use super::{metrics, state};
 use crate::container::Section;
+use crate::control::protocol::{Call, Exec, How, Reply, Request, VERSION};
 use crate::host::{Host, ITSELF, Kind};
 use crate::sys::{Power, Started, Sys};
 

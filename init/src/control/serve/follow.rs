@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::link::Link;
-use super::protocol::{self, Event, LogsWanted, Reply, What};
+use crate::control::protocol::{self, Event, LogsWanted, Reply, What};
 use crate::host::{Host, Kind, millis};
 use crate::logs::{Line, Ring, Stream};
 use crate::sys::Sys;
@@ -82,16 +82,16 @@ impl Reader {
 
     /// Out: nothing if one of the names is nobody's.
     pub(super) fn lines<S>(id: u64, wanted: LogsWanted, host: &Host<S>) -> Result<Self, String> {
-        let sources = sources(host, &[]);
-        if let Some(name) = wanted.services.iter().find(|name| !sources.iter().any(|(known, _)| known == *name)) {
-            let names: Vec<&str> = sources.iter().map(|(name, _)| *name).collect();
+        let all = sources(host, &[]);
+        if let Some(name) = wanted.services.iter().find(|name| !all.iter().any(|(known, _)| known == *name)) {
+            let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
             return Err(format!("there is no `{name}`; there are {}", names.join(", ")));
         }
         let mut next = BTreeMap::new();
         if let Some(tail) = wanted.tail {
             // The last of all of them, whosever they are.
             let mut all: Vec<(u64, Source, u64)> = Vec::new();
-            for (_, source) in self::sources(host, &wanted.services) {
+            for (_, source) in sources(host, &wanted.services) {
                 let ring = ring(host, source);
                 next.insert(source, ring.next());
                 all.extend(ring.lines().zip(ring.first()..).map(|(line, number)| (line.at, source, number)));

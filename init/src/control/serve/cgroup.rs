@@ -1,6 +1,7 @@
 //! What the kernel counts for a container (cgroup v2). In: the files of its cgroup. Out: numbers; what the kernel does not say is absent.
 
 use crate::host::Host;
+use crate::memory::counter;
 use crate::sys::Sys;
 
 /// What one container uses.
@@ -25,27 +26,8 @@ pub(super) fn usage<S: Sys>(host: &mut Host<S>, position: usize) -> Usage {
     };
     Usage {
         memory: read("memory.current").trim().parse().ok(),
-        cpu: value(&read("cpu.stat"), "usage_usec"),
+        cpu: counter(&read("cpu.stat"), "usage_usec"),
         pids: read("pids.current").trim().parse().ok(),
-        oom_kills: value(&read("memory.events"), "oom_kill"),
-    }
-}
-
-/// The number behind a word at the start of a line.
-fn value(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_found_by_its_whole_name() {
-        let text = "low 0\noom 3\noom_kill 2\noom_group_kill x\n";
-        assert_eq!(value(text, "oom_kill"), Some(2));
-        assert_eq!(value(text, "oom"), Some(3));
-        assert_eq!(value(text, "oom_group_kill"), None);
-        assert_eq!(value(text, "kill"), None);
+        oom_kills: counter(&read("memory.events"), "oom_kill"),
     }
 }

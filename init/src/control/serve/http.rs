@@ -5,7 +5,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use crate::boot::BootError;
+use crate::host::{Host, Kind};
 use crate::hullctl;
+use crate::sys::Sys;
 
 /// How long a caller may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -15,6 +18,19 @@ const LONGEST: usize = 8 << 10;
 
 /// Type of Prometheus' text format.
 const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Start the child, if the host is to have it.
+///
+/// # Errors
+///
+/// None: a host does its work without.
+pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
+    if host.contract.metrics.is_some() {
+        let position = host.add(Kind::Metrics, "metrics");
+        host.start(position);
+    }
+    Ok(())
+}
 
 /// Answer for ever.
 ///

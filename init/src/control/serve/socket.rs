@@ -10,8 +10,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
-use super::PORT;
-use super::protocol::Size;
+use crate::control::PORT;
+use crate::control::protocol::Size;
 
 /// Where the kernel lists virtio ports.
 const PORTS: &str = "/sys/class/virtio-ports";

@@ -1,9 +1,10 @@
 //! Where containers stand, in the protocol's words; and the events that follow when one of the words becomes another.
 
-use super::protocol::{Health, Service, State, What};
-use super::server::Control;
-use super::{cgroup, protocol};
+use super::Control;
+use super::cgroup;
 use crate::container::Section;
+use crate::control::protocol;
+use crate::control::protocol::{Health, Service, State, What};
 use crate::host::{Host, Kind, Phase, Unit, millis};
 use crate::services::health;
 use crate::stop::Stopping;
