@@ -12,6 +12,7 @@ use crate::logs;
 use crate::metadata;
 use crate::network_child;
 use crate::onboot;
+use crate::pstore;
 use crate::root::{self, RootError};
 use crate::services;
 use crate::services::backoff::Ending;
@@ -158,6 +159,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("buttons", buttons),
         ("data", data::enter),
         ("volumes", volumes::mount),
+        ("crash", pstore::take),
         ("logs", logs::start),
         ("metrics", control::http::start),
         ("onboot", onboot::run),

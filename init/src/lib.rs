@@ -47,6 +47,8 @@ pub mod network_child;
 #[cfg(feature = "pid1")]
 pub mod onboot;
 #[cfg(feature = "pid1")]
+pub mod pstore;
+#[cfg(feature = "pid1")]
 pub mod root;
 #[cfg(feature = "pid1")]
 pub mod services;

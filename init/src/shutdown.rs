@@ -117,11 +117,19 @@ fn stop_leftovers<S: Sys>(host: &mut Host<S>) {
 
 /// Unmount in reverse order what reaches a disk, and what lies over it.
 fn unmount_all<S: Sys>(host: &mut Host<S>) {
+    // One that a mount lies on goes with that, so that what its file lies on can go, too.
+    host.sys.release_loops();
     let table = host.sys.read("/proc/self/mounts").unwrap_or_default();
     for target in targets(&String::from_utf8_lossy(&table)) {
-        if let Err(cause) = host.sys.unmount(&target) {
-            host.say(&format!("could not unmount `{target}`: {cause}"));
-        }
+        let Err(cause) = host.sys.unmount(&target) else { continue };
+        let users = host.sys.users(&target);
+        let users: Vec<String> = users.into_iter().map(|(pid, name)| format!("{name} ({pid})")).collect();
+        let users = if users.is_empty() { String::new() } else { format!(", held by {}", users.join(", ")) };
+        let rest = match host.sys.make_readonly(&target) {
+            Ok(()) => "nothing is written to it any more".to_owned(),
+            Err(cause) => format!("nor is it read-only now: {cause}"),
+        };
+        host.say(&format!("could not unmount `{target}`: {cause}{users}; {rest}"));
     }
 }
 

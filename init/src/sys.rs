@@ -8,8 +8,8 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use crate::control::protocol::Exec;
 use crate::control::socket;
 use crate::disk::Disk;
 use crate::early::modules::{Loader, ModulesError, Report};
+use crate::pstore;
 
 /// Largest file that PID 1 reads whole, in bytes: a contract of a thousand containers is a tenth of it.
 const LONGEST_FILE: u64 = 64 << 20;
@@ -91,6 +92,15 @@ pub struct Started {
     pub report: OwnedFd,
     /// Read ends of the output: `stdout`, then `stderr`. Non-blocking.
     pub output: [OwnedFd; 2],
+}
+
+/// What the kernel kept of a crash: a piece of its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The piece, below a line that says which; at most [`pstore::MOST`] bytes.
+    pub text: Vec<u8>,
+    /// When it was written, since 1970, by the clock of that boot.
+    pub time: Duration,
 }
 
 /// What PID 1 holds of a program that it runs in a container for somebody.
@@ -161,8 +171,16 @@ pub trait Sys {
     fn make_like(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Unmount at once, open files or not.
     fn detach(&mut self, target: &str) -> io::Result<()>;
-    /// Unmount, or mount read-only what is still in use.
+    /// Unmount.
     fn unmount(&mut self, target: &str) -> io::Result<()>;
+    /// Let nobody write to what is mounted.
+    fn make_readonly(&mut self, target: &str) -> io::Result<()>;
+    /// Processes that hold files of what is mounted: process ids and names, the first few.
+    fn users(&mut self, target: &str) -> Vec<(u32, String)>;
+    /// Let every loop device go, at once or with its last user.
+    fn release_loops(&mut self);
+    /// Take all that the kernel kept of its crashes: it is not there any more afterwards.
+    fn crash_records(&mut self) -> Vec<Record>;
     /// Bind `/` over itself and make that mount the root (see [`crate::early::ramfs`]).
     fn move_root(&mut self, over: &str) -> io::Result<()>;
     /// Read a whole file.
@@ -338,10 +356,54 @@ impl Sys for Linux {
     }
 
     fn unmount(&mut self, target: &str) -> io::Result<()> {
-        if rustix::mount::unmount(target, UnmountFlags::empty()).is_ok() {
-            return Ok(());
-        }
+        Ok(rustix::mount::unmount(target, UnmountFlags::empty())?)
+    }
+
+    fn make_readonly(&mut self, target: &str) -> io::Result<()> {
         Ok(rustix::mount::mount_remount(target, MountFlags::RDONLY, c"")?)
+    }
+
+    fn users(&mut self, target: &str) -> Vec<(u32, String)> {
+        let Ok(device) = std::fs::metadata(target).map(|about| about.dev()) else { return Vec::new() };
+        let processes = entries(Path::new("/proc")).into_iter().filter_map(|path| {
+            let pid = path.file_name()?.to_str()?.parse().ok()?;
+            let files = ["root", "cwd", "exe"].map(|name| path.join(name));
+            let mut files = files.into_iter().chain(entries(&path.join("fd")));
+            let holds = files.any(|file| std::fs::metadata(file).is_ok_and(|about| about.dev() == device));
+            let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+            holds.then(|| (pid, name.trim_end().to_owned()))
+        });
+        processes.take(USERS_MAX).collect()
+    }
+
+    fn release_loops(&mut self) {
+        for path in entries(Path::new("/sys/block")) {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if path.join("loop/backing_file").exists()
+                && let Ok(device) = File::open(format!("/dev/{name}"))
+            {
+                // SAFETY: the command takes no argument and touches no memory.
+                unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CLR_FD as _) };
+            }
+        }
+    }
+
+    fn crash_records(&mut self) -> Vec<Record> {
+        let mut room = pstore::MOST;
+        let mut records = Vec::new();
+        for path in entries(Path::new(pstore::FOLDER)) {
+            let Ok(file) = File::open(&path) else { continue };
+            let time = file.metadata().and_then(|about| about.modified()).ok();
+            let time = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+            let mut text = Vec::new();
+            // What is too much is lost: who does not make room gets nothing of the next crash.
+            if room > 0 && file.take(room as u64).read_to_end(&mut text).is_ok() {
+                room -= text.len();
+                records.push(Record { text, time });
+            }
+            let _ = std::fs::remove_file(&path);
+        }
+        records
     }
 
     fn move_root(&mut self, over: &str) -> io::Result<()> {
@@ -650,6 +712,18 @@ impl Disk for Opened {
 /// say that it is empty.
 const NOT_DISKS: [&str; 4] = ["loop", "ram", "zram", "fd"];
 
+/// Most processes that are named as the users of a file system.
+const USERS_MAX: usize = 8;
+
+/// Paths in a folder, sorted; none if it cannot be listed.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "what is found is sorted")]
+    let Ok(listing) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = listing.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
 /// The whole devices of a folder like `/sys/class/block`.
 fn block_devices(folder: &Path) -> Vec<(String, u64)> {
     #[expect(clippy::disallowed_methods, reason = "what is found is sorted")]
@@ -731,6 +805,9 @@ struct LoopConfig {
 }
 const _: () = assert!(size_of::<LoopConfig>() == 304);
 
+/// Lets a loop device go, or lets it go with its last user.
+const LOOP_CLR_FD: libc::c_ulong = 0x4c01;
+
 /// Make a part of a file a loop device.
 ///
 /// # Source
@@ -740,7 +817,6 @@ fn attach(path: &str, offset: u64, size: u64, access: Access) -> io::Result<Atta
     const CTL_GET_FREE: libc::c_ulong = 0x4c82;
     const CONFIGURE: libc::c_ulong = 0x4c0a;
     const SET_FD: libc::c_ulong = 0x4c00;
-    const CLR_FD: libc::c_ulong = 0x4c01;
     const SET_STATUS: libc::c_ulong = 0x4c04;
     const READ_ONLY: u32 = 1;
     const AUTOCLEAR: u32 = 4;
@@ -801,7 +877,7 @@ fn attach(path: &str, offset: u64, size: u64, access: Access) -> io::Result<Atta
     }
     let cause = io::Error::last_os_error();
     // SAFETY: the command takes no argument and touches no memory.
-    unsafe { libc::ioctl(held.as_raw_fd(), CLR_FD as _) };
+    unsafe { libc::ioctl(held.as_raw_fd(), LOOP_CLR_FD as _) };
     Err(cause)
 }
 

@@ -61,6 +61,12 @@ struct Recorder {
     told: VecDeque<Option<&'static str>>,
     /// Modules that no index has, and modules that only the root's has.
     absent: (Vec<String>, Vec<String>),
+    /// Services whose start takes for ever, and what keeps their reports open.
+    stuck: (Vec<String>, Vec<OwnedFd>),
+    /// What the kernel kept of a crash.
+    crash: Vec<sys::Record>,
+    /// Mounts that somebody holds.
+    held: Vec<String>,
     clock: Cell<Duration>,
     signalled: bool,
 }
@@ -180,7 +186,25 @@ impl Sys for Recorder {
 
     fn unmount(&mut self, target: &str) -> io::Result<()> {
         self.note(format!("unmount {target}"));
+        if self.held.contains(&target.to_owned()) { Err(io::ErrorKind::ResourceBusy.into()) } else { Ok(()) }
+    }
+
+    fn make_readonly(&mut self, target: &str) -> io::Result<()> {
+        self.note(format!("make {target} read-only"));
         Ok(())
+    }
+
+    fn users(&mut self, target: &str) -> Vec<(u32, String)> {
+        self.note(format!("who uses {target}"));
+        vec![(77, "holder".to_owned())]
+    }
+
+    fn release_loops(&mut self) {
+        self.note("release loops".to_owned());
+    }
+
+    fn crash_records(&mut self) -> Vec<sys::Record> {
+        std::mem::take(&mut self.crash)
     }
 
     fn move_root(&mut self, over: &str) -> io::Result<()> {
@@ -335,6 +359,12 @@ impl Sys for Recorder {
     fn start(&mut self, section: Section, container: &Container, filter: Option<&Filter>) -> io::Result<Started> {
         self.note(format!("start {} {}{}", section.name(), container.name, filtered(filter)));
         let (helper, pid) = (self.pid(), self.pid());
+        if self.stuck.0.contains(&container.name) {
+            let (report, write) = sys::pipe()?;
+            self.stuck.1.push(write);
+            self.running.push((container.name.clone(), helper));
+            return Ok(Started { pid: helper, report, output: [said(""), said("")] });
+        }
         self.ended.push_back((helper, Exit::Code(0)));
         let named = |(name, _): &&(String, i32)| *name == container.name;
         let brief = self.brief.iter().find(named).map(|(_, code)| *code);
@@ -531,6 +561,44 @@ fn an_onshutdown_container_that_does_not_end_is_stopped_and_the_next_one_runs() 
     ] {
         assert!(text.contains(wanted), "no `{wanted}` in:\n{text}");
     }
+}
+
+#[test]
+fn a_mount_that_is_held_is_told_with_who_holds_it_and_is_not_written_to_any_more() {
+    let recorder = boot(services(&[("web", "")]), |recorder| recorder.held = vec!["/var".into()]);
+    let text = recorder.console_text();
+    let wanted = "could not unmount `/var`: resource busy, held by holder (77); nothing is written to it any more";
+    assert!(text.contains(wanted), "{text}");
+    let calls = recorder.transcript.iter().filter(|call| call.contains("/var") || *call == "release loops");
+    assert_eq!(calls.collect::<Vec<_>>(), ["release loops", "unmount /var", "who uses /var", "make /var read-only"]);
+}
+
+#[test]
+fn what_the_kernel_said_when_it_crashed_is_kept_for_who_asks() {
+    let text = b"Panic#1 Part1\n<0>[    9.000000] Kernel panic - not syncing: sysrq\n".to_vec();
+    let record = sys::Record { text, time: second(1) };
+    let recorder = boot(services(&[("web", "")]), |recorder| recorder.crash = vec![record]);
+    let text = recorder.console_text();
+    let wanted =
+        "the kernel's end in a boot before: Kernel panic - not syncing: sysrq: `hullctl logs -b -1 kernel` shows it";
+    assert!(text.contains(wanted), "{text}");
+    let kept = "write /run/hullkit/crash.jsonl {\"service\":\"kernel\",\"stream\":\"stderr\",\"uptime\":9000,\"time\":1000,\"text\":\"Kernel panic";
+    assert!(recorder.transcript.iter().any(|call| call.starts_with(kept)), "{:?}", recorder.transcript);
+}
+
+#[test]
+fn four_services_start_side_by_side_and_those_that_hang_do_not_hold_up_the_others() {
+    let names = ["a", "b", "c", "d", "e"];
+    let contract = services(&names.map(|name| (name, "")));
+    let recorder = boot(contract, |recorder| {
+        recorder.stuck.0 = names[..4].iter().map(|name| (*name).to_owned()).collect();
+        recorder.busy_until = second(3);
+    });
+    let screen = recorder.console_text();
+    assert!(screen.contains("e | e speaks"), "{screen}");
+    let starts: Vec<&String> = recorder.transcript.iter().filter(|call| call.starts_with("start services")).collect();
+    assert_eq!(starts.len(), 5, "{starts:?}");
+    assert!(recorder.clock.get() >= second(2), "the last waited for the others");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::case::{Action, Case, Ends};
 use crate::cell::{self, Cell, KERNEL, NETBOOT};
 use crate::ctl;
 use crate::pages;
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::probe;
 use crate::time;
 use crate::web::Web;
@@ -44,7 +44,10 @@ pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::
         (!case.ctl.is_empty()).then(|| ControlSocket::claim_any(&format!("{cell}-{}", case.name()))).transpose()?;
     machine.control = control.as_ref().map(|control| control.path().to_owned());
     let work = place.folder(&format!("{}-{cell}", case.name()));
-    fs::create_dir_all(&work).with_context(|| format!("could not make the folder `{}`", work.display()))?;
+    let scratch = work.join("machine");
+    place::empty(&scratch)?;
+    let own = |word: &String| word.replace("{work}", &scratch.to_string_lossy()).into();
+    machine.extra.extend(case.qemu.iter().map(own));
     for volume in &case.volumes {
         machine.extra.extend(volume.attach(&case.folder, &work)?);
     }
@@ -113,7 +116,6 @@ fn machine(case: &Case, cell: &Cell, name: &Path, web: Option<&Web>) -> anyhow::
         },
         drives,
         network: has_card.then(|| ports.into_iter().map(publish).collect()),
-        extra: case.qemu.iter().map(Into::into).collect(),
         ..Machine::new(cell.arch, case.mem.parse()?, boot)
     })
 }
@@ -211,6 +213,7 @@ fn act(action: &Action, vm: &Vm) -> anyhow::Result<()> {
         Action::PowerButton => vm.press_power_button(),
         Action::Plug(device) => vm.plug(device),
         Action::Unplug(id) => vm.unplug(id),
+        Action::Nmi => vm.inject_nmi(),
     }
     .map_err(Into::into)
 }

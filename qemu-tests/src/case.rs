@@ -26,7 +26,7 @@ pub struct Case {
     /// and the initrd are handed to a machine of each architecture.
     #[serde(default)]
     pub boot: Vec<Cell>,
-    /// More arguments for QEMU, the same for every architecture.
+    /// More arguments for QEMU, the same for every architecture; `{work}` is a folder that is empty before the first boot.
     #[serde(default)]
     pub qemu: Vec<String>,
     /// Volumes that the machine has besides.
@@ -174,6 +174,8 @@ pub enum Action {
     Plug(String),
     /// Pull out the device with this id.
     Unplug(String),
+    /// Interrupt the processors in a way that nobody can refuse.
+    Nmi,
 }
 
 /// Something done to a running machine, and what comes of it.

@@ -224,6 +224,15 @@ impl Vm {
         .map(drop)
     }
 
+    /// Interrupt its processors in a way that nobody can refuse.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::plug`].
+    pub fn inject_nmi(&self) -> Result<(), VmError> {
+        self.qmp.ask("inject-nmi", Value::Null).map(drop)
+    }
+
     /// Return what can end this machine from elsewhere.
     #[must_use]
     pub fn stopper(&self) -> Stopper {

@@ -2,7 +2,7 @@
 //! a caller who follows all of them, on standard input. Out: files and messages; on standard error, what went wrong.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
 use super::files::{self, Files};
@@ -10,6 +10,7 @@ use super::say;
 use super::server::Server;
 use crate::contract::Logs;
 use crate::control::protocol::{Answer, Reply};
+use crate::pstore;
 
 /// How often a full disk is told of.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -56,10 +57,14 @@ pub fn run(logs: &Logs, input: impl Read) -> io::Result<()> {
 ///
 /// None are kept, or they cannot be read.
 pub fn past(logs: &Logs, boot: i64) -> io::Result<()> {
-    let files = logs.files.as_ref();
-    let files =
-        files.ok_or_else(|| io::Error::other("this host keeps no lines: its manifest has no `logs: {volume: …}`"))?;
-    files::past(files, boot, &mut io::stdout().lock())
+    let mut out = io::stdout().lock();
+    let Some(files) = &logs.files else {
+        return match fs::read(pstore::FILE).ok().filter(|_| boot == -1) {
+            Some(lines) => out.write_all(&lines),
+            None => Err(io::Error::other("this host keeps no lines: its manifest has no `logs: {volume: …}`")),
+        };
+    };
+    files::past(files, boot, &mut out)
 }
 
 /// Files, and when their last error was told.

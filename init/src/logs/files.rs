@@ -2,12 +2,13 @@
 //! turn in it, of which the oldest go.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::contract::{LogFiles, VOLUMES};
 use crate::control::LONGEST;
 use crate::control::protocol::{Line, to_line};
+use crate::pstore;
 
 /// Folder in the volume.
 const FOLDER: &str = "hullkit-logs";
@@ -58,9 +59,13 @@ fn names(folder: &Path) -> io::Result<Vec<Name>> {
 }
 
 impl Files {
-    /// Begin the files of a boot.
+    /// Begin the files of a boot; what the machine kept of a crash of the kernel goes into those of the boot before.
     pub(super) fn begin(files: &LogFiles) -> io::Result<Self> {
-        Self::begin_in(folder(files), files.size, files.count)
+        let folder = folder(files);
+        if let Ok(lines) = fs::read(pstore::FILE) {
+            end_with(&folder, &lines)?;
+        }
+        Self::begin_in(folder, files.size, files.count)
     }
 
     fn begin_in(folder: PathBuf, size: u64, count: u32) -> io::Result<Self> {
@@ -100,6 +105,21 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Let the last boot's lines end with these; there is none if the volume is new.
+fn end_with(folder: &Path, lines: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let Some(last) = names(folder)?.last().map(|name| name.path(folder)) else { return Ok(()) };
+    let mut file = File::options().read(true).append(true).open(last)?;
+    // The power may have failed in the middle of a line.
+    let cut = file.seek(SeekFrom::End(-1)).is_ok() && {
+        let mut end = [0];
+        file.read_exact(&mut end).is_ok_and(|()| end != *b"\n")
+    };
+    file.write_all(if cut { b"\n" } else { b"" })?;
+    file.write_all(lines)?;
+    file.sync_data()
 }
 
 /// Print the lines of an earlier boot. In: which, 0 for this one, -1 for the one before.
@@ -178,11 +198,17 @@ mod tests {
         for boot in [-3, 1, i64::MIN] {
             assert_eq!(texts(&folder, boot).unwrap_err(), "there are lines of 3 boots, this one included");
         }
+        end_with(
+            &folder,
+            b"{\"service\":\"kernel\",\"stream\":\"stderr\",\"uptime\":1,\"time\":2,\"text\":\"panic\"}\n",
+        )
+        .unwrap();
+        assert_eq!(texts(&folder, 0).unwrap(), ["third", "panic"]);
         // Cut off by a power failure.
         let path = Name { boot: 3, part: 0 }.path(&folder);
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
-        assert_eq!(texts(&folder, 0).unwrap(), ["third"]);
+        assert_eq!(texts(&folder, 0).unwrap(), ["third", "panic"]);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -34,7 +34,7 @@ pub fn start<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
     let mut due = tend(host)?;
     let idle = |host: &Host<S>, index| host.service(index).is_some_and(|at| host.units[at].phase == Phase::Idle);
     for (index, service) in contract.services.iter().enumerate() {
-        if idle(host, index) {
+        if idle(host, index) && !service.depends_on.is_empty() {
             host.say(&format!("{}: waits for {}", service.name, needs(&contract, &service.depends_on)));
         }
     }
@@ -94,9 +94,7 @@ pub fn tend<S: Sys>(host: &mut Host<S>) -> Result<Option<Duration>, BootError> {
             due.at(Some(Duration::ZERO));
         }
     }
-    if open(host, &contract)? {
-        due.at(Some(Duration::ZERO));
-    }
+    due.at(open(host, &contract)?.0);
     Ok(due.0)
 }
 
@@ -143,9 +141,23 @@ fn service<'a, S: Sys>(host: &Host<S>, contract: &'a Contract, position: usize) 
     }
 }
 
-/// Start the services whose dependencies allow it; leave those for which they never will. Out: whether a start failed at once.
-fn open<S: Sys>(host: &mut Host<S>, contract: &Contract) -> Result<bool, BootError> {
-    let (mut again, mut failed) = (true, false);
+/// Services that are started side by side. All at once would only make each wait for the others, in memory for all of them.
+const AT_ONCE: usize = 4;
+
+/// After so long a start waits for something, and others need not wait for it.
+const STUCK: Duration = Duration::from_secs(2);
+
+/// How many services are about to start.
+fn starting<S: Sys>(host: &Host<S>) -> usize {
+    let now = host.sys.uptime();
+    let is_starting = |phase: &Phase| matches!(phase, Phase::Starting { since, .. } if *since + STUCK > now);
+    host.units.iter().filter(|unit| is_starting(&unit.phase)).count()
+}
+
+/// Start the services whose dependencies allow it; leave those for which they never will. Out: when to ask again, if not at the next
+/// event.
+fn open<S: Sys>(host: &mut Host<S>, contract: &Contract) -> Result<Due, BootError> {
+    let (mut again, mut due) = (true, Due(None));
     // One that is left may be the last that others wait for.
     while std::mem::take(&mut again) {
         for (index, service) in contract.services.iter().enumerate() {
@@ -154,9 +166,13 @@ fn open<S: Sys>(host: &mut Host<S>, contract: &Contract) -> Result<bool, BootErr
             };
             let standing = |other| host.service(other).map(|at| host.units[at].life.standing());
             match order::gate(&service.depends_on, standing) {
+                // The end of a start is an event, after which this is asked again.
+                Gate::Open if starting(host) >= AT_ONCE => due.at(Some(host.sys.uptime() + STUCK)),
                 Gate::Open => {
                     host.start(position);
-                    failed |= matches!(host.units[position].phase, Phase::Ended(_));
+                    if let Phase::Ended(_) = host.units[position].phase {
+                        due.at(Some(Duration::ZERO));
+                    }
                 }
                 Gate::Closed => {}
                 Gate::Shut(needed) => {
@@ -167,7 +183,7 @@ fn open<S: Sys>(host: &mut Host<S>, contract: &Contract) -> Result<bool, BootErr
             }
         }
     }
-    Ok(failed)
+    Ok(due)
 }
 
 /// Decide what becomes of a unit that ended.

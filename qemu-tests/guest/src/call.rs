@@ -37,6 +37,58 @@ pub(crate) fn stop_init(_: &str) -> Vec<(String, String)> {
     one("stop-init", outcome(done))
 }
 
+/// Signals that ask process 1 to go down.
+const ASK: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGPWR];
+
+/// Send process 1 so many signals of all kinds, save those that ask it to go down.
+pub(crate) fn signal_init(count: &str) -> Vec<(String, String)> {
+    let (mut sent, mut number) = (0_u32, 1_u32);
+    let count = count.parse().unwrap_or(1);
+    while sent < count {
+        // Numbers that look random and are the same each time (Numerical Recipes).
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let signal = i32::try_from(number >> 26).unwrap_or(0) + 1;
+        if ASK.contains(&signal) {
+            continue;
+        }
+        // SAFETY: the call takes two numbers and touches no memory.
+        if unsafe { libc::kill(1, signal) } != 0 {
+            return one("signals", outcome::<()>(Err(io::Error::last_os_error())));
+        }
+        sent += 1;
+    }
+    one("signals", sent.to_string())
+}
+
+/// Children that one process leaves behind.
+const LITTER: u32 = 500;
+
+/// Leave process 1 so many dead children, some hundred at once.
+pub(crate) fn orphan(count: &str) -> Vec<(String, String)> {
+    let count = count.parse().unwrap_or(1);
+    let mut left = 0;
+    while left < count {
+        // SAFETY: this program has one thread, and a child makes system calls only.
+        let parent = unsafe { libc::fork() };
+        if parent == 0 {
+            for _ in 0..LITTER {
+                // SAFETY: as above.
+                if unsafe { libc::fork() } <= 0 {
+                    break;
+                }
+            }
+            // SAFETY: ends this process and touches no memory.
+            unsafe { libc::_exit(0) };
+        }
+        // SAFETY: no status is asked for.
+        if parent < 0 || unsafe { libc::waitpid(parent, std::ptr::null_mut(), 0) } != parent {
+            return one("orphans", outcome::<()>(Err(io::Error::last_os_error())));
+        }
+        left += LITTER;
+    }
+    one("orphans", left.to_string())
+}
+
 /// Make a call, and tell what came of it.
 pub(crate) fn call(name: &str) -> Vec<(String, String)> {
     let Some((_, number, [first, second, third])) = CALLS.iter().find(|(known, ..)| *known == name) else {

@@ -137,3 +137,23 @@ pub(crate) fn namespaces(path: &str) -> Facts {
     };
     NAMESPACES.iter().map(tell).collect()
 }
+
+/// Dead processes that nobody has reaped, once there are none or five seconds are over.
+pub(crate) fn zombies(_: &str) -> Facts {
+    let dead = || {
+        #[expect(clippy::disallowed_methods, reason = "only counted")]
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let states = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+        // The state follows the name, which is in brackets and may hold any other character.
+        states.filter(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))).count()
+    };
+    let mut count = dead();
+    for _ in 0..50 {
+        if count == 0 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        count = dead();
+    }
+    one("zombies", count.to_string())
+}

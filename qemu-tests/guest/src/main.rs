@@ -17,7 +17,7 @@ use std::process::ExitCode;
 type Look = fn(&str) -> Vec<(String, String)>;
 
 /// Every word, and what it looks at.
-const WORDS: [(&str, Look); 34] = [
+const WORDS: [(&str, Look); 37] = [
     ("args", facts::args),
     ("call", call::call),
     ("caps", facts::capabilities),
@@ -41,6 +41,7 @@ const WORDS: [(&str, Look); 34] = [
     ("link", network::link),
     ("links", network::links),
     ("eat", try_it::eat),
+    ("orphan", call::orphan),
     ("packet", network::packet),
     ("file", try_it::file),
     ("list", try_it::list),
@@ -48,10 +49,12 @@ const WORDS: [(&str, Look); 34] = [
     ("mount-tmpfs", try_it::mount_tmpfs),
     ("open", try_it::open),
     ("same-ns", try_it::same_namespace),
+    ("signal-init", call::signal_init),
     ("stdout", try_it::stdout),
     ("stop-init", call::stop_init),
     ("wait", try_it::wait),
     ("write", try_it::write),
+    ("zombies", facts::zombies),
 ];
 
 fn main() -> ExitCode {

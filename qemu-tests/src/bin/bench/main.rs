@@ -16,12 +16,27 @@ mod services;
 
 use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use figure::Figure;
 use hullkit::vm::launch;
 use qemu_tests::place::{self, Place};
+
+/// Measures some figures, in a folder, in so many runs.
+type Part = fn(&Place, &Path, usize) -> anyhow::Result<Vec<Figure>>;
+
+/// Everything that is measured.
+const PARTS: [(&str, Part); 6] = [
+    ("boots", boots::measure),
+    ("builds", builds::measure),
+    ("registry", registry::measure),
+    ("disks", disks::measure),
+    ("firmware", firmware::measure),
+    ("services", services::measure),
+];
 
 fn main() -> ExitCode {
     let args: Vec<_> = env::args_os().collect();
@@ -29,15 +44,21 @@ fn main() -> ExitCode {
         eprintln!("could not become QEMU: {error}");
         return ExitCode::FAILURE;
     }
-    let runs = match args.get(1).map(|word| word.to_string_lossy().parse()) {
-        None => 7,
-        Some(Ok(runs @ 1..)) => runs,
-        Some(_) => {
-            eprintln!("usage: bench [RUNS]");
+    let mut words = args.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let runs = words.next().map_or(Ok(7), |word| word.parse());
+    let named: Vec<String> = words.collect();
+    let runs = match runs {
+        Ok(runs @ 1..) if named.iter().all(|name| PARTS.iter().any(|(known, _)| known == name)) => runs,
+        _ => {
+            let parts: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
+            eprintln!(
+                "usage: bench [RUNS [PART]...]\n\nparts, of which later ones use what earlier ones left: {}",
+                parts.join(", ")
+            );
             return ExitCode::from(2);
         }
     };
-    match bench(runs) {
+    match bench(runs, &named) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -46,15 +67,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(runs: usize) -> anyhow::Result<()> {
+fn bench(runs: usize, named: &[String]) -> anyhow::Result<()> {
     let place = Place::find()?;
     let work = place.target.join("bench");
-    place::empty(&work)?;
+    if named.is_empty() {
+        place::empty(&work)?;
+    }
+    fs::create_dir_all(&work).with_context(|| format!("could not make `{}`", work.display()))?;
     let mut figures = Vec::new();
-    for part in
-        [boots::measure, builds::measure, registry::measure, disks::measure, firmware::measure, services::measure]
-    {
-        figures.extend(part(&place, &work, runs)?);
+    for (name, part) in PARTS {
+        if named.is_empty() || named.iter().any(|wanted| wanted == name) {
+            figures.extend(part(&place, &work, runs)?);
+        }
     }
     println!();
     print!("{}", figure::table(&figures));
