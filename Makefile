@@ -28,9 +28,9 @@ APT_FOR = apt-get -qq -c apt.conf -o APT::Architecture=$1 -o APT::Architectures:
 # Debian's compiler serves where rustup cannot fetch a target; both are asked in this order.
 HAS_TARGET = rustup target list --installed 2>/dev/null | grep -qx $(TARGET_$1)
 RUSTC_FOR = $(shell $(HAS_TARGET) && rustup which rustc || echo /usr/bin/rustc)
-# A static program at a fixed address, with no path of the machine that built it inside, and without the tables for unwinding, which
-# a program that aborts has no use for. Flags are parted by the unit separator, because paths may hold spaces.
-INIT_FLAGS = $$'-Ctarget-feature=+crt-static\x1f-Crelocation-model=static\x1f-Cforce-unwind-tables=no'$$'\x1f'"--remap-path-prefix=$(CURDIR)=/hullkit"$$'\x1f'"--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
+# A static program at a fixed address, with no path of the machine that built it inside. Flags are parted by the unit
+# separator, because paths may hold spaces.
+INIT_FLAGS = $$'-Ctarget-feature=+crt-static\x1f-Crelocation-model=static'$$'\x1f'"--remap-path-prefix=$(CURDIR)=/hullkit"$$'\x1f'"--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 LINKER_FOR = $(if $(filter $(HOST),$1),cc,$(GNU_$1)-gcc)
 UPPER_TARGET = $(shell echo $(TARGET_$1) | tr a-z- A-Z_)
 
