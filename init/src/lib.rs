@@ -55,6 +55,8 @@ pub mod shutdown;
 #[cfg(feature = "pid1")]
 pub mod stop;
 #[cfg(feature = "pid1")]
+pub mod storage;
+#[cfg(feature = "pid1")]
 pub mod sys;
 #[cfg(feature = "pid1")]
 pub mod volumes;

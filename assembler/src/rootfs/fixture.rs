@@ -134,6 +134,7 @@ pub(crate) fn options(init: &[u8]) -> Options<'_> {
         init,
         fetch: b"FETCH",
         metadata: b"METADATA",
+        storage: b"STORAGE",
         jobs: 2,
         limits: Limits::default(),
         root: crate::plan::boot::Root::Ram,
