@@ -56,7 +56,7 @@ pub(crate) fn manifest(manifest: &Manifest, wounded: &BTreeSet<(u32, u32)>, prob
     if let Some(metadata) = &manifest.metadata {
         asked(metadata, problems);
     }
-    storage::check(manifest, problems);
+    storage::check(manifest, wounded, problems);
     if let Some(network) = &manifest.network {
         rules(network, problems);
     }

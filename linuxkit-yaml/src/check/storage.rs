@@ -1,5 +1,7 @@
 //! What disks cannot be: their names, what is on them, where that is mounted, and where keys come from.
 
+use std::collections::BTreeSet;
+
 use super::{NAME_MAX, hinted, unique};
 use crate::encrypt::Encrypt;
 use crate::manifest::Manifest;
@@ -45,16 +47,24 @@ pub(crate) fn disk_names(manifest: &Manifest, problems: &mut Problems<'_>) {
     unique("disks", manifest.storage.iter().flat_map(|storage| &storage.disks).map(|disk| &disk.name), problems);
 }
 
-pub(super) fn check(manifest: &Manifest, problems: &mut Problems<'_>) {
+/// Check every disk. In: `wounded`, places of values beside which something wrong was left out.
+pub(super) fn check(manifest: &Manifest, wounded: &BTreeSet<(u32, u32)>, problems: &mut Problems<'_>) {
     let Some(storage) = &manifest.storage else { return };
     disk_names(manifest, problems);
+    let context = Context { manifest, wounded };
     for disk in &storage.disks {
-        one(disk, manifest, problems);
+        one(disk, &context, problems);
     }
     mounts(storage, problems);
 }
 
-fn one(disk: &StorageDisk, manifest: &Manifest, problems: &mut Problems<'_>) {
+/// What the checks of one disk need to know of the rest.
+struct Context<'a> {
+    manifest: &'a Manifest,
+    wounded: &'a BTreeSet<(u32, u32)>,
+}
+
+fn one(disk: &StorageDisk, context: &Context<'_>, problems: &mut Problems<'_>) {
     name("disk", &disk.name, problems);
     if let Some(matches) = &disk.matches {
         pattern(matches, problems);
@@ -64,7 +74,7 @@ fn one(disk: &StorageDisk, manifest: &Manifest, problems: &mut Problems<'_>) {
         hinted(problems, &wipe.at, format!("`wipe` could take any disk for `{}`", disk.name), hint);
     }
     if disk.partitions.is_empty() {
-        return volume(&disk.name, &disk.volume, manifest, problems);
+        return volume(&disk.name, &disk.volume, context, problems);
     }
     if let Some((key, at)) = disk.volume.first_key() {
         let message =
@@ -85,7 +95,7 @@ fn one(disk: &StorageDisk, manifest: &Manifest, problems: &mut Problems<'_>) {
             }
             _ => {}
         }
-        volume(&partition.name, &partition.volume, manifest, problems);
+        volume(&partition.name, &partition.volume, context, problems);
     }
 }
 
@@ -117,10 +127,13 @@ fn pattern(matches: &DiskMatch, problems: &mut Problems<'_>) {
 }
 
 /// Check a file system.
-fn volume(owner: &Spanned<String>, volume: &StorageVolume, manifest: &Manifest, problems: &mut Problems<'_>) {
+fn volume(owner: &Spanned<String>, volume: &StorageVolume, context: &Context<'_>, problems: &mut Problems<'_>) {
     let Some(format) = &volume.format else {
-        let message = format!("`format` is missing in `{}`", shorten(owner));
-        hinted(problems, &owner.at, message, "one of ext4, xfs, btrfs, vfat, swap; or give the disk partitions");
+        // One that was given and is wrong is told already.
+        if !context.wounded.contains(&(owner.at.line, owner.at.column)) {
+            let message = format!("`format` is missing in `{}`", shorten(owner));
+            hinted(problems, &owner.at, message, "one of ext4, xfs, btrfs, vfat, swap; or give the disk partitions");
+        }
         return;
     };
     label(owner, volume, format.value, problems);
@@ -143,7 +156,7 @@ fn volume(owner: &Spanned<String>, volume: &StorageVolume, manifest: &Manifest, 
         }
     }
     if let Some(encrypt) = &volume.encrypt {
-        key(encrypt, manifest, problems);
+        key(encrypt, context.manifest, problems);
     }
 }
 
