@@ -31,8 +31,14 @@ pub(crate) fn ask_blkid(device: &Device, tools: Tools<'_>, say: &mut Say<'_>) ->
     if !output.status.success() && output.text.trim().is_empty() {
         return Err(StorageError::Tool { tool: "blkid".to_owned(), path: path.to_owned(), why: output.why });
     }
-    let found: Vec<&str> = output.text.lines().filter(|line| !line.starts_with("DEVNAME=")).collect();
-    Err(StorageError::Disputed { path: path.to_owned(), found: found.join(" ") })
+    // What the table says of a partition is not on it.
+    let besides = |line: &&str| line.starts_with("DEVNAME=") || line.starts_with("PART_ENTRY_");
+    let found: Vec<&str> = output.text.lines().filter(|line| !besides(line)).collect();
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(StorageError::Disputed { path: path.to_owned(), found: found.join(" ") })
+    }
 }
 
 /// Mark a disk, and let nothing of what was on it be found. Out: it, and where the mark is.

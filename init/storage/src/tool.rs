@@ -94,7 +94,8 @@ impl Tools<'_> {
         let text = start(&mut output).map_err(failed)?;
         let errors = start(&mut errors).map_err(failed)?;
         let lines: Vec<&str> = errors.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        for line in lines.iter().take(LINES_MAX) {
+        // What a tool warns of while it succeeds is about a system that this is not.
+        for line in lines.iter().take(LINES_MAX).filter(|_| !status.success()) {
             say(&format!("{}: {line}", name(words)));
         }
         let why = lines.last().map_or_else(|| status.to_string(), |line| (*line).to_owned());
