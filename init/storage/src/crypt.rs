@@ -86,11 +86,6 @@ pub(crate) fn open(
     Err(StorageError::Locked { path: path.to_owned(), why: output.why, tpm: matches!(key, Key::Tpm(_)) })
 }
 
-/// Close a volume.
-pub(crate) fn close(mapped: &str, path: &str, tools: Tools<'_>, say: &mut Say<'_>) -> Result<(), StorageError> {
-    tools.run(&["cryptsetup", "close", mapped], &[], path, say).map(drop)
-}
-
 fn read(path: &str) -> Result<Zeroizing<Vec<u8>>, StorageError> {
     let failed = |cause| StorageError::Key { path: path.to_owned(), cause };
     // With room for all of it from the start: a buffer that grows leaves copies behind.

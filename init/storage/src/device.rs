@@ -21,8 +21,6 @@ pub(crate) struct Device {
     pub(crate) path: String,
     /// Its length in bytes.
     pub(crate) size: u64,
-    /// Bytes of a sector of it.
-    pub(crate) sector: u32,
     /// Its serial number; empty if it shows none.
     pub(crate) serial: String,
 }
@@ -41,7 +39,6 @@ impl Device {
         Self {
             path: path.to_owned(),
             size,
-            sector: fact(path, "queue/logical_block_size").parse().unwrap_or(512),
             serial: serials.into_iter().find(|text| !text.is_empty()).unwrap_or_default(),
         }
     }
@@ -66,6 +63,11 @@ impl Device {
     pub(crate) fn open_alone(&self) -> io::Result<Writable> {
         let file = File::options().read(true).write(true).custom_flags(libc::O_EXCL).open(&self.path)?;
         Ok(Writable { file })
+    }
+
+    /// Open it to be written, whoever uses it: by who knows that nobody writes the same bytes.
+    pub(crate) fn open_shared(&self) -> io::Result<Writable> {
+        Ok(Writable { file: File::options().write(true).open(&self.path)? })
     }
 
     /// Look at what is at a path.

@@ -4,10 +4,11 @@
 //!  | file system, through a loop device that ends here | mark |     the mark first, and gone last: what has one is begun again
 //! ```
 
+use std::fs::File;
 use std::io;
 
-use hullkit_init::contract::storage::{Format, Key, Volume};
-use hullkit_init::sys::{Access, attach_blocks};
+use hullkit_init::contract::storage::{Format, Volume};
+use hullkit_init::sys::{Access, Attached, attach_blocks};
 
 use crate::Say;
 use crate::choose::State;
@@ -66,7 +67,8 @@ pub(crate) fn finish(device: &Device, disk: &Writable, mark: u64) -> Result<(), 
     disk.clear(mark, mark + TEXT.len() as u64).map_err(StorageError::io("finish", &device.path))
 }
 
-/// Format a disk or partition as this volume. In: the name that its mapped device gets meanwhile, if it is encrypted.
+/// Format a disk or partition as this volume. In: the name that its mapped device gets, if it is encrypted. Out: the path of that, which is
+/// open.
 pub(crate) fn make(
     volume: &Volume,
     device: &Device,
@@ -74,36 +76,45 @@ pub(crate) fn make(
     mapped: &str,
     tools: Tools<'_>,
     say: &mut Say<'_>,
-) -> Result<(), StorageError> {
+) -> Result<Option<String>, StorageError> {
     if state == State::Empty {
         ask_blkid(device, tools, say)?;
     }
     let (disk, mark) = begin(device, Marker::End)?;
+    // What is mapped wants the disk for itself.
+    drop(disk);
     let path = device.path.as_str();
-    let room = attach_blocks(path, 0, mark, Access::Write, device.sector);
-    let room = room.map_err(StorageError::io("make a loop device of", path))?;
-    match &volume.key {
-        None => format(volume, room.path(), path, tools, say)?,
-        Some(key) => encrypted(volume, key, room.path(), (mapped, path), tools, say)?,
-    }
+    let room = room(path, mark)?;
+    let opened = match &volume.key {
+        None => {
+            format(volume, room.path(), path, tools, say)?;
+            None
+        }
+        Some(key) => {
+            crypt::format(key, &volume.label, room.path(), path, tools, say)?;
+            let inner = crypt::open(key, path, mapped, path, tools, say)?;
+            let length = Device::length(&inner).map_err(StorageError::io("read", &inner))?;
+            // The mark is at its end, too.
+            let end = length.saturating_sub(device.size - mark);
+            let inner_room = self::room(&inner, end)?;
+            format(volume, inner_room.path(), path, tools, say)?;
+            Some(inner)
+        }
+    };
     // It goes with its last user; what it has written is on the disk by then.
     drop(room);
-    finish(device, &disk, mark)
+    let disk = device.open_shared().map_err(StorageError::io("write", path))?;
+    finish(device, &disk, mark)?;
+    Ok(opened)
 }
 
-fn encrypted(
-    volume: &Volume,
-    key: &Key,
-    room: &str,
-    (mapped, path): (&str, &str),
-    tools: Tools<'_>,
-    say: &mut Say<'_>,
-) -> Result<(), StorageError> {
-    crypt::format(key, &volume.label, room, path, tools, say)?;
-    let inner = crypt::open(key, room, mapped, path, tools, say)?;
-    let made = format(volume, &inner, path, tools, say);
-    crypt::close(mapped, path, tools, say)?;
-    made
+/// Show the tools a device up to an offset.
+fn room(path: &str, end: u64) -> Result<Attached, StorageError> {
+    let made = || {
+        let block = rustix::fs::ioctl_blksszget(File::open(path)?)?;
+        attach_blocks(path, 0, end, Access::Write, block)
+    };
+    made().map_err(StorageError::io("make a loop device of", path))
 }
 
 /// Make the file system. In: the device for the tool, and the path for people.

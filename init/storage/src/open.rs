@@ -37,15 +37,17 @@ pub(crate) fn open(place: &Place<'_>, tools: Tools<'_>, say: &mut Say<'_>) -> Re
         let wanted = choose::wanted_volume(volume);
         return Err(StorageError::Foreign { path: path.to_owned(), holds: Box::new(holds), wanted });
     }
+    let mut opened = None;
     if state != State::Ours || again {
         let before = if state == State::Unfinished { "was not finished, formatting it again" } else { "formatting it" };
         say(&format!("{name}: {path} {before} as {}", choose::wanted_volume(volume)));
         let state = if again { State::Unfinished } else { state };
-        make(volume, device, state, name, tools, say)?;
+        opened = make(volume, device, state, name, tools, say)?;
     }
-    let inner = match &volume.key {
-        Some(key) => crypt::open(key, path, name, path, tools, say)?,
-        None => path.to_owned(),
+    let inner = match (opened, &volume.key) {
+        (Some(inner), _) => inner,
+        (None, Some(key)) => crypt::open(key, path, name, path, tools, say)?,
+        (None, None) => path.to_owned(),
     };
     let holds = look(&inner)?;
     let Holds::Volume(found) = &holds else { return Err(foreign(&inner, holds, volume)) };

@@ -54,11 +54,11 @@ pub fn take_all(order: &Order, say: &mut Say<'_>) -> Result<(), Failure> {
 fn take(disk: &Disk, tools: Tools<'_>, taken: &mut Vec<String>, say: &mut Say<'_>) -> Result<(), StorageError> {
     let (state, seen) = find(disk, taken, say)?;
     let device = seen.device;
-    taken.push(device.path.clone());
     if state == State::Foreign && !disk.wipe {
         let wanted = choose::wanted(&disk.content);
         return Err(StorageError::Foreign { path: device.path, holds: Box::new(seen.holds), wanted });
     }
+    taken.push(device.path.clone());
     match &disk.content {
         Content::Volume(volume) => {
             open::open(&Place { volume, device: &device, name: &disk.name, wipe: disk.wipe }, tools, say)

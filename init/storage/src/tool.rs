@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::fs::MemfdFlags;
@@ -88,7 +88,6 @@ impl Tools<'_> {
     ) -> Result<Output, StorageError> {
         let failed =
             |cause: io::Error| StorageError::Tool { tool: name(words), path: path.to_owned(), why: cause.to_string() };
-        let memory = || -> io::Result<File> { Ok(rustix::fs::memfd_create("tool", MemfdFlags::CLOEXEC)?.into()) };
         let (mut output, mut errors) = (memory().map_err(failed)?, memory().map_err(failed)?);
         let status = self.wait(words, input, &output, &errors).map_err(failed)?;
         let text = start(&mut output).map_err(failed)?;
@@ -105,12 +104,12 @@ impl Tools<'_> {
     fn wait(&self, words: &[&str], input: &[u8], output: &File, errors: &File) -> io::Result<ExitStatus> {
         let mut command = Command::new("/proc/self/exe");
         command.arg(ROLE).arg(self.root).args(words).env_clear();
-        command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(errors.try_clone()?);
+        // Not a pipe: some tools read keys from files in which they can move about.
+        let mut given = memory()?;
+        given.write_all(input)?;
+        given.seek(SeekFrom::Start(0))?;
+        command.stdin(given).stdout(output.try_clone()?).stderr(errors.try_clone()?);
         let mut child = command.spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A tool that does not read it to its end says itself why.
-            let _ = stdin.write_all(input);
-        }
         let start = Instant::now();
         loop {
             if let Some(status) = child.try_wait()? {
@@ -126,6 +125,11 @@ impl Tools<'_> {
             std::thread::sleep(PAUSE);
         }
     }
+}
+
+/// A file that is in memory alone.
+fn memory() -> io::Result<File> {
+    Ok(rustix::fs::memfd_create("tool", MemfdFlags::CLOEXEC)?.into())
 }
 
 fn kill(child: &mut Child) {

@@ -17,7 +17,7 @@ fn disk(content: Content) -> Disk {
 }
 
 fn seen(path: &str, serial: &str, bytes: &[u8]) -> Seen {
-    let device = Device { path: path.to_owned(), size: bytes.len() as u64, sector: 512, serial: serial.to_owned() };
+    let device = Device { path: path.to_owned(), size: bytes.len() as u64, serial: serial.to_owned() };
     Seen { device, holds: probe(&bytes.to_vec()).unwrap() }
 }
 
@@ -110,7 +110,7 @@ fn partitions_are_ours_by_their_names_and_their_order() {
         size: 1 << 20,
     };
     let table = |labels: &[&str]| Seen {
-        device: Device { path: "/dev/vda".to_owned(), size: SIZE as u64, sector: 512, serial: String::new() },
+        device: Device { path: "/dev/vda".to_owned(), size: SIZE as u64, serial: String::new() },
         holds: Holds::Table(gpt::Table {
             sector: 512,
             backup: false,
