@@ -1,5 +1,6 @@
 //! Takes disks into use, one after another. In: the order. Out: all is mounted, or why not.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use hullkit_init::contract::storage::{Content, Disk, Failure, Order, Partition};
@@ -20,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Time after which it is said that a disk is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a disk must be the best there is before something is written on it: another one, which needs no writing, may come a little later.
+/// How long no disk must have come before something is written on one: another one, which needs no writing, may come a little later.
 const SETTLING: Duration = Duration::from_secs(2);
 
 /// Most disks that the failure screen shows.
@@ -33,9 +34,9 @@ const SHOWN: usize = 32;
 /// Why the boot cannot go on: the first disk that is not optional and could not be taken.
 pub fn take_all(order: &Order, say: &mut Say<'_>) -> Result<(), Failure> {
     let tools = Tools { root: &order.tools };
-    let mut taken = Vec::new();
+    let (mut taken, mut calm) = (Vec::new(), Calm { known: BTreeSet::new(), since: Instant::now() });
     for disk in &order.disks {
-        let Err(error) = take(disk, tools, &mut taken, say) else { continue };
+        let Err(error) = take(disk, tools, &mut taken, &mut calm, say) else { continue };
         if disk.optional {
             say(&format!("{}, going on without", describe(&disk.name, &error)));
             continue;
@@ -51,8 +52,14 @@ pub fn take_all(order: &Order, say: &mut Say<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn take(disk: &Disk, tools: Tools<'_>, taken: &mut Vec<String>, say: &mut Say<'_>) -> Result<(), StorageError> {
-    let (state, seen) = find(disk, taken, say)?;
+fn take(
+    disk: &Disk,
+    tools: Tools<'_>,
+    taken: &mut Vec<String>,
+    calm: &mut Calm,
+    say: &mut Say<'_>,
+) -> Result<(), StorageError> {
+    let (state, seen) = find(disk, taken, calm, say)?;
     let device = seen.device;
     if state == State::Foreign && !disk.wipe {
         let wanted = choose::wanted(&disk.content);
@@ -94,39 +101,48 @@ fn parted(
 }
 
 /// Wait for a disk.
-fn find(disk: &Disk, taken: &[String], say: &mut Say<'_>) -> Result<(State, Seen), StorageError> {
+fn find(disk: &Disk, taken: &[String], calm: &mut Calm, say: &mut Say<'_>) -> Result<(State, Seen), StorageError> {
     let (start, timeout) = (Instant::now(), Duration::from_millis(disk.timeout));
-    let mut best: Option<(State, Seen, Instant)> = None;
+    // There is one disk at most that has it.
+    let is_named = disk.matches.serial.as_ref().is_some_and(|serial| !serial.contains(['*', '?']));
     let mut silent = true;
     loop {
         let seen = look(taken);
-        let now = Instant::now();
-        let found = choose::choose(disk, &seen).map(|(state, seen)| (state, seen.clone()));
-        best = match (found, best) {
-            (Some((State::Ours, seen)), _) => return Ok((State::Ours, seen)),
-            (Some((state, seen)), Some((was, before, since))) if was == state && before.device == seen.device => {
-                Some((state, seen, since))
-            }
-            (Some((state, seen)), _) => Some((state, seen, now)),
-            (None, _) => None,
-        };
+        calm.note(&seen);
         let late = start.elapsed() >= timeout;
-        if let Some((state, seen, since)) = &best
-            && (since.elapsed() >= SETTLING.min(timeout) || late)
-        {
+        let found = choose::choose(disk, &seen).map(|(state, seen)| (state, seen.clone()));
+        let is_found = found.is_some();
+        if let Some((state, seen)) = found {
+            let settled = state == State::Ours || is_named || calm.since.elapsed() >= SETTLING || late;
             // What is foreign may be followed by what is not, as long as there is time.
-            if *state != State::Foreign || disk.wipe || late {
-                return Ok((*state, seen.clone()));
+            if settled && (state != State::Foreign || disk.wipe || late) {
+                return Ok((state, seen));
             }
         }
         if late {
             return Err(StorageError::Missing { seconds: timeout.as_secs() });
         }
-        if silent && start.elapsed() >= PATIENCE && best.is_none() {
+        if silent && start.elapsed() >= PATIENCE && !is_found {
             silent = false;
             say(&format!("{}: waiting up to {} s for a disk like it", disk.name, timeout.as_secs()));
         }
         std::thread::sleep(PAUSE);
+    }
+}
+
+/// How long no disk has come.
+struct Calm {
+    known: BTreeSet<String>,
+    since: Instant,
+}
+
+impl Calm {
+    fn note(&mut self, seen: &[Seen]) {
+        for one in seen {
+            if self.known.insert(one.device.path.clone()) {
+                self.since = Instant::now();
+            }
+        }
     }
 }
 
