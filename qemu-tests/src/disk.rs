@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -13,6 +14,9 @@ use hullkit::digest::Digest;
 /// Bytes that are read of a disk at once.
 const PIECE: usize = 1 << 20;
 
+/// Bytes at a disk's end that it may have a text at the start of.
+const LAST: u64 = 4096;
+
 /// One disk. It is there from the first boot of a case to the last.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,9 +25,15 @@ pub struct Disk {
     pub id: String,
     /// Its length in MiB.
     pub mib: u64,
-    /// Text at its start. With one, no byte of the disk may change.
+    /// Text at its start.
     #[serde(default)]
     pub holds: String,
+    /// Text at the start of its last 4 KiB.
+    #[serde(default)]
+    pub ends: String,
+    /// No byte of it may change.
+    #[serde(default)]
+    pub kept: bool,
     /// It is no device yet: an action plugs it in, as `virtio-blk-pci,drive=ID`.
     #[serde(default)]
     pub later: bool,
@@ -51,10 +61,11 @@ impl Disk {
         let write = || -> std::io::Result<()> {
             let mut file = File::create(&path)?;
             file.write_all(self.holds.as_bytes())?;
-            file.set_len(self.mib << 20)
+            file.set_len(self.mib << 20)?;
+            file.write_all_at(self.ends.as_bytes(), (self.mib << 20).saturating_sub(LAST))
         };
         write().with_context(|| format!("could not make `{}`", path.display()))?;
-        let before = if self.holds.is_empty() { None } else { Some(digest(&path)?) };
+        let before = self.kept.then(|| digest(&path)).transpose()?;
         Ok(Made { disk: self, path, before })
     }
 }
@@ -131,7 +142,8 @@ mod tests {
     #[test]
     fn a_disk_that_has_changed_or_shows_a_text_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
-        let disk: Disk = serde_saphyr::from_str("{id: a, mib: 2, holds: kept, never: [secret]}").expect("a disk");
+        let disk: Disk =
+            serde_saphyr::from_str("{id: a, mib: 2, holds: text, kept: true, never: [secret]}").expect("a disk");
         disk.make(folder.path()).expect("a file").check().expect("nothing was done to it");
         let made = disk.make(folder.path()).expect("a file");
         fs::write(&made.path, "other").expect("a file");
