@@ -96,13 +96,13 @@ impl Writable {
 
     /// Write zeros from one offset to another, and have them on the disk.
     pub(crate) fn clear(&self, from: u64, to: u64) -> io::Result<()> {
-        const PIECE: u64 = 64 << 10;
-        let zeros = [0; PIECE as usize];
+        let zeros = [0; 64 << 10];
         let mut at = from;
         while at < to {
-            let length = usize::try_from(PIECE.min(to - at)).unwrap_or_default();
-            self.file.write_all_at(&zeros[..length], at)?;
-            at += length as u64;
+            let left = usize::try_from(to - at).unwrap_or(usize::MAX);
+            let piece = &zeros[..left.min(zeros.len())];
+            self.file.write_all_at(piece, at)?;
+            at += piece.len() as u64;
         }
         self.file.sync_data()
     }
