@@ -18,7 +18,7 @@ STUB_amd64 := linuxx64.efi.stub
 STUB_arm64 := linuxaa64.efi.stub
 QEMU_amd64 := qemu-system-x86
 QEMU_arm64 := qemu-system-arm
-JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry dosfstools e2fsprogs erofs-utils fdisk gdisk genisoimage iproute2 kmod libarchive-tools mount mtools openssl python3 qemu-utils skopeo squashfs-tools umoci util-linux xorriso xz-utils zstd
+JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry dosfstools e2fsprogs erofs-utils fdisk gdisk genisoimage iproute2 kmod libarchive-tools mount mtools openssl python3 qemu-utils skopeo squashfs-tools swtpm umoci util-linux xorriso xz-utils zstd
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
@@ -38,10 +38,10 @@ UPPER_TARGET = $(shell echo $(TARGET_$1) | tr a-z- A-Z_)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: deps-build $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=metadata-%) $(ARCHES:%=stub-%) ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
+build: deps-build $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=metadata-%) $(ARCHES:%=storage-%) $(ARCHES:%=stub-%) ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
 	cargo build --release --locked --workspace
 
-init: $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=metadata-%) ## build PID 1, what fetches its root and what asks for metadata, for each of ARCHES
+init: $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=metadata-%) $(ARCHES:%=storage-%) ## build PID 1, what fetches its root, asks for metadata and takes disks, for each of ARCHES
 
 # A static program: its package, its architecture, where it is put.
 define static
@@ -59,6 +59,9 @@ fetch-%:
 
 metadata-%:
 	$(call static,hullkit-metadata,$*,metadata/$*/hullkit-metadata)
+
+storage-%:
+	$(call static,hullkit-storage,$*,storage/$*/hullkit-storage)
 
 stubs: $(ARCHES:%=stub-%) ## fetch systemd's boot stub for each of ARCHES, with its notice
 

@@ -1,8 +1,8 @@
-//! Embeds PID 1, what fetches its root, what asks for metadata, and the boot stub for every architecture they are there for.
+//! Embeds PID 1, what fetches its root, what asks for metadata, what takes disks into use, and the boot stub for every architecture they are there for.
 //!
-//! `make init` puts the static programs into `target/init/<arch>/hullkit-init`, `target/fetch/<arch>/hullkit-fetch` and
-//! `target/metadata/<arch>/hullkit-metadata`, and `make stubs` systemd's stubs and their notice into `target/stub/<arch>/`;
-//! `HULLKIT_INIT_DIR`, `HULLKIT_FETCH_DIR`, `HULLKIT_METADATA_DIR` and `HULLKIT_STUB_DIR` name other folders. What is absent is embedded as nothing, and a build that would need it says so.
+//! `make init` puts the static programs into `target/init/<arch>/hullkit-init`, `target/fetch/<arch>/hullkit-fetch`,
+//! `target/metadata/<arch>/hullkit-metadata` and `target/storage/<arch>/hullkit-storage`, and `make stubs` systemd's stubs and their notice into `target/stub/<arch>/`;
+//! `HULLKIT_INIT_DIR`, `HULLKIT_FETCH_DIR`, `HULLKIT_METADATA_DIR`, `HULLKIT_STORAGE_DIR` and `HULLKIT_STUB_DIR` name other folders. What is absent is embedded as nothing, and a build that would need it says so.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,11 +21,14 @@ fn main() {
     let inits = folder("HULLKIT_INIT_DIR", "../target/init");
     let fetchers = folder("HULLKIT_FETCH_DIR", "../target/fetch");
     let metadata = folder("HULLKIT_METADATA_DIR", "../target/metadata");
+    let storage = folder("HULLKIT_STORAGE_DIR", "../target/storage");
     let stubs = folder("HULLKIT_STUB_DIR", "../target/stub");
     write(&out.join("inits.rs"), &table(ARCHES.map(|(arch, _)| (arch, inits.join(arch).join("hullkit-init")))));
     write(&out.join("fetchers.rs"), &table(ARCHES.map(|(arch, _)| (arch, fetchers.join(arch).join("hullkit-fetch")))));
     let programs = ARCHES.map(|(arch, _)| (arch, metadata.join(arch).join("hullkit-metadata")));
     write(&out.join("metadata.rs"), &table(programs));
+    let programs = ARCHES.map(|(arch, _)| (arch, storage.join(arch).join("hullkit-storage")));
+    write(&out.join("storage.rs"), &table(programs));
     write(&out.join("stubs.rs"), &table(ARCHES.map(|(arch, name)| (arch, stubs.join(arch).join(name)))));
     // The same for all architectures.
     let mut notices = ARCHES.iter().filter_map(|(arch, _)| present(&stubs.join(arch).join("copyright")));

@@ -1,4 +1,4 @@
-//! PID 1, what fetches its root, what asks for metadata, and systemd's boot stub, carried inside this program so that a build needs nothing else.
+//! PID 1, what fetches its root, what asks for metadata, what takes disks into use, and systemd's boot stub, carried inside this program so that a build needs nothing else.
 
 use crate::platform::Arch;
 
@@ -10,6 +10,9 @@ const FETCHERS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/fetchers
 
 /// The same, each with the bytes of its static `hullkit-metadata`.
 const METADATA: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/metadata.rs"));
+
+/// The same, each with the bytes of its static `hullkit-storage`.
+const STORAGE: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/storage.rs"));
 
 /// The same, each with the bytes of its stub.
 const STUBS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
@@ -44,6 +47,16 @@ pub struct NoFetcher {
     "this hullkit was built without a hullkit-metadata for {arch}; build it with `make init` and then `make`, or leave out `metadata`"
 )]
 pub struct NoMetadata {
+    /// The architecture that is missing.
+    pub arch: Arch,
+}
+
+/// This `hullkit` carries nothing for the wanted architecture that takes disks into use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this hullkit was built without a hullkit-storage for {arch}; build it with `make init` and then `make`, or leave out `storage`"
+)]
+pub struct NoStorage {
     /// The architecture that is missing.
     pub arch: Arch,
 }
@@ -83,6 +96,15 @@ pub fn fetch(arch: Arch) -> Result<&'static [u8], NoFetcher> {
 /// - [`NoMetadata`]: it was not there when this program was compiled.
 pub fn metadata(arch: Arch) -> Result<&'static [u8], NoMetadata> {
     find(METADATA, arch).ok_or(NoMetadata { arch })
+}
+
+/// Give the program that takes disks into use on `arch`: a static ELF executable.
+///
+/// # Errors
+///
+/// - [`NoStorage`]: it was not there when this program was compiled.
+pub fn storage(arch: Arch) -> Result<&'static [u8], NoStorage> {
+    find(STORAGE, arch).ok_or(NoStorage { arch })
 }
 
 /// Give the program that UEFI starts on `arch` and that starts the kernel it is joined with: systemd-stub.

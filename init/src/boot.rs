@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::contract::storage::Failure;
 use crate::control;
 use crate::control::protocol::What;
 use crate::data::{self, DataError};
@@ -17,6 +18,7 @@ use crate::root::{self, RootError};
 use crate::services;
 use crate::services::backoff::Ending;
 use crate::shutdown;
+use crate::storage;
 use crate::sys::Sys;
 use crate::volumes;
 use crate::watchdog;
@@ -68,6 +70,9 @@ pub enum BootError {
     /// The images of the host are not there.
     #[error(transparent)]
     Root(#[from] RootError),
+    /// A disk could not be taken into use.
+    #[error(transparent)]
+    Storage(#[from] Box<Failure>),
     /// There is no place for what volumes keep.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -94,12 +99,16 @@ impl BootError {
     /// Lines that help to see what is wrong, under a title.
     #[must_use]
     pub fn details(&self) -> Option<(&'static str, &[String])> {
-        if let Self::Root(error) = self { error.details() } else { None }
+        match self {
+            Self::Root(error) => error.details(),
+            Self::Storage(failure) => Some(("disks", &failure.seen)),
+            _ => None,
+        }
     }
 
     /// What a person can try.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::Ramfs(cause) | Self::ContractRead(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 "give the machine more memory: the initrd was not unpacked to its end, and the kernel then says `Initramfs \
@@ -110,6 +119,7 @@ impl BootError {
             }
             Self::Root(error) => error.hint(),
             Self::Data(error) => error.hint(),
+            Self::Storage(failure) => &failure.hint,
             Self::Ramfs(_) | Self::Signals(_) => "boot this image on a supported kernel (Linux 5.14 or later)",
             Self::Mount { .. } => "use a kernel with this file system built in (proc, sysfs, devtmpfs, tmpfs, cgroup2)",
             Self::ContractRead(_) | Self::ContractText(_) | Self::ContractVersion { .. } => {
@@ -157,6 +167,7 @@ pub fn stages<S: Sys>() -> Vec<Stage<S>> {
         ("metadata", metadata::after),
         ("watchdog", watchdog::arm_late),
         ("buttons", buttons),
+        ("storage", storage::enter),
         ("data", data::enter),
         ("volumes", volumes::mount),
         ("crash", pstore::take),

@@ -4,6 +4,7 @@
 //! [`MODULES_PATH`], because most of a boot's reading time would otherwise go into a file that many hosts do not need.
 
 pub mod metadata;
+pub mod storage;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +13,7 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Version of the contract: raised whenever an older init would misread it.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Where the contract lies in the host's root, an absolute path.
 pub const PATH: &str = "/hullkit/contract.json";
@@ -71,6 +72,9 @@ pub struct Contract {
     /// Who tells the host its name, keys and configuration; nobody if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<metadata::Metadata>,
+    /// Disks are taken into use, and these modules loaded for it as far as the kernel does not have them built in; none is if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Vec<String>>,
     /// When the host was built, in seconds since 1970: a clock that is before it is wrong.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub built: u64,

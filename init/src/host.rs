@@ -28,6 +28,7 @@ use crate::metadata;
 use crate::network_child;
 use crate::root;
 use crate::services::backoff::Ending;
+use crate::storage;
 use crate::sys::{Exit, Power, Started, Sys, Want};
 use crate::watchdog::{self, Watchdog};
 
@@ -207,6 +208,7 @@ impl<S: Sys> Host<S> {
             Kind::Metadata(moment) => {
                 (metadata::start(&mut self.sys, moment), |pid, since| Phase::Running { pid, since })
             }
+            Kind::Storage => (storage::start(&mut self.sys), |pid, since| Phase::Running { pid, since }),
             Kind::Metrics => (self.sys.program(ITSELF, &["metrics"]), |pid, since| Phase::Running { pid, since }),
             Kind::Fetch => {
                 (root::web::start(&mut self.sys, &self.options, &contract), |pid, since| Phase::Running { pid, since })

@@ -57,6 +57,8 @@ pub mod shutdown;
 #[cfg(feature = "pid1")]
 pub mod stop;
 #[cfg(feature = "pid1")]
+pub mod storage;
+#[cfg(feature = "pid1")]
 pub mod sys;
 #[cfg(feature = "pid1")]
 pub mod volumes;

@@ -465,7 +465,7 @@ impl Sys for Linux {
     }
 
     fn attach(&mut self, path: &str, offset: u64, size: u64, access: Access) -> io::Result<Attached> {
-        attach(path, offset, size, access)
+        attach_blocks(path, offset, size, access, BLOCK_SIZE)
     }
 
     fn write_disk(&mut self, path: &str, pieces: &[(u64, Vec<u8>)]) -> io::Result<()> {
@@ -808,12 +808,19 @@ const _: () = assert!(size_of::<LoopConfig>() == 304);
 /// Lets a loop device go, or lets it go with its last user.
 const LOOP_CLR_FD: libc::c_ulong = 0x4c01;
 
-/// Make a part of a file a loop device.
+/// Block of a loop device that a file system is read from, in bytes: that of the file system, so that direct reads fit disks of any sector.
+const BLOCK_SIZE: u32 = 4096;
+
+/// Make a part of a file a loop device, which goes with its last user. In: the part, and the device's block, all in bytes.
+///
+/// # Errors
+///
+/// The error of open(2) or ioctl(2).
 ///
 /// # Source
 ///
 /// Linux, `include/uapi/linux/loop.h` and `drivers/block/loop.c`.
-fn attach(path: &str, offset: u64, size: u64, access: Access) -> io::Result<Attached> {
+pub fn attach_blocks(path: &str, offset: u64, size: u64, access: Access, block: u32) -> io::Result<Attached> {
     const CTL_GET_FREE: libc::c_ulong = 0x4c82;
     const CONFIGURE: libc::c_ulong = 0x4c0a;
     const SET_FD: libc::c_ulong = 0x4c00;
@@ -822,9 +829,6 @@ fn attach(path: &str, offset: u64, size: u64, access: Access) -> io::Result<Atta
     const AUTOCLEAR: u32 = 4;
     // Else every page would be in memory twice: as the disk's and as the file's. The kernel reads through its cache where it must.
     const DIRECT_IO: u32 = 16;
-    // That of the file system, so that direct reads fit disks of any sector.
-    const BLOCK_SIZE: u32 = 4096;
-
     let write = access == Access::Write;
     let read_only = if write { 0 } else { READ_ONLY };
     let backing = File::options().read(true).write(write).open(path)?;
@@ -856,7 +860,7 @@ fn attach(path: &str, offset: u64, size: u64, access: Access) -> io::Result<Atta
         init: [0; 2],
     };
     let fd = backing.as_raw_fd();
-    let config = LoopConfig { fd: fd.cast_unsigned(), block_size: BLOCK_SIZE, info, reserved: [0; 8] };
+    let config = LoopConfig { fd: fd.cast_unsigned(), block_size: block, info, reserved: [0; 8] };
     // SAFETY: the command reads one `loop_config`, which outlives the call.
     if unsafe { libc::ioctl(held.as_raw_fd(), CONFIGURE as _, &raw const config) } == 0 {
         return Ok(Attached::new(device, held.into()));

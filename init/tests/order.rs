@@ -59,6 +59,8 @@ struct Recorder {
     fetched: (i32, &'static str),
     /// What the program that asks for metadata reports, once for each time; `None` does not end.
     told: VecDeque<Option<&'static str>>,
+    /// What the program that takes disks into use reports.
+    stored: &'static str,
     /// Modules that no index has, and modules that only the root's has.
     absent: (Vec<String>, Vec<String>),
     /// Services whose start takes for ever, and what keeps their reports open.
@@ -398,6 +400,10 @@ impl Sys for Recorder {
             self.ended.push_back((pid, Exit::Code(self.fetched.0)));
             return Ok(Started { pid, report: said(""), output: [said(self.fetched.1), said("")] });
         }
+        if path == hullkit_init::contract::storage::PROGRAM {
+            self.ended.push_back((pid, Exit::Code(i32::from(self.stored.is_empty()))));
+            return Ok(Started { pid, report: said(self.stored), output: [said("data: 5 MiB\n"), said("")] });
+        }
         if path == hullkit_init::contract::metadata::PROGRAM {
             let told = self.told.pop_front().unwrap_or(Some(""));
             match told {
@@ -486,7 +492,7 @@ const HEALTH: &str = r#","health":{"probe":{"exec":["true"]},"interval":30000,"t
 /// The contract of a host of these services.
 fn services(list: &[(&str, &str)]) -> String {
     let containers: Vec<String> = list.iter().map(|(name, more)| container(name, more)).collect();
-    format!(r#"{{"version":5,"services":[{}]}}"#, containers.join(","))
+    format!(r#"{{"version":6,"services":[{}]}}"#, containers.join(","))
 }
 
 /// What the recorder was asked that has to do with containers.
@@ -517,7 +523,7 @@ fn compare(name: &str, recorder: &Recorder) {
 #[test]
 fn a_boot_makes_its_calls_in_this_order() {
     let contract = format!(
-        r#"{{"version":5,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
+        r#"{{"version":6,"hostname":"hull","sysctl":{{"net.ipv4.ip_forward":"1"}},"modules":["overlay"],
             "network":[{{"id":"lan","dhcp":true}}],"onboot":{},"services":{},"onshutdown":{}}}"#,
         list(&["format", "seed"]),
         list(&["web", "cache"]),
@@ -530,7 +536,7 @@ fn a_boot_makes_its_calls_in_this_order() {
 #[test]
 fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before_the_services_stop() {
     let contract = format!(
-        r#"{{"version":5,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
+        r#"{{"version":6,"onshutdown_first":true,"services":{},"onshutdown":{},"onboot":{},"volumes":[
             {{"name":"data","lower":"/containers/volumes/data/lower"}},
             {{"name":"fixed","lower":"/images/f/rootfs","readonly":true}}]}}"#,
         list(&["web"]),
@@ -547,7 +553,7 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
 #[test]
 fn an_onshutdown_container_that_does_not_end_is_stopped_and_the_next_one_runs() {
     let (services, last) = (list(&["web"]), list(&["farewell", "last"]));
-    let contract = format!(r#"{{"version":5,"services":{services},"onshutdown":{last}}}"#);
+    let contract = format!(r#"{{"version":6,"services":{services},"onshutdown":{last}}}"#);
     let recorder = boot(contract, |recorder| {
         recorder.endless = vec!["farewell".into()];
         recorder.deaf = vec!["farewell".into()];
@@ -658,7 +664,7 @@ fn a_watchdog_is_fed_while_the_host_turns_and_let_go_where_nobody_is_to_answer()
 
 #[test]
 fn what_follows_a_failure_is_the_command_lines_or_else_the_contracts() {
-    let contract = r#"{"version":5,"on_failure":"reboot","memory":100663297}"#.to_owned();
+    let contract = r#"{"version":6,"on_failure":"reboot","memory":100663297}"#.to_owned();
     for (cmdline, power, panic) in [
         ("", "power Reboot", true),
         ("panic=60", "power Reboot", false),
@@ -675,7 +681,7 @@ fn what_follows_a_failure_is_the_command_lines_or_else_the_contracts() {
 #[test]
 fn a_volume_that_leaves_its_folder_stops_the_boot() {
     for name in ["", "..", "a/b", "a,b", "a:b"] {
-        let contract = format!(r#"{{"version":5,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
+        let contract = format!(r#"{{"version":6,"volumes":[{{"name":"{name}","lower":"/x"}}]}}"#);
         let recorder = boot(contract, |_| {});
         let calls = recorder.transcript.iter().filter(|line| line.contains("/containers/")).count();
         assert_eq!(calls, 0, "{name:?}");
@@ -687,7 +693,7 @@ fn a_volume_that_leaves_its_folder_stops_the_boot() {
 #[test]
 fn an_onboot_container_that_fails_stops_the_boot() {
     let contract =
-        format!(r#"{{"version":5,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
+        format!(r#"{{"version":6,"onboot":{},"services":{}}}"#, list(&["good", "bad", "never"]), list(&["web"]));
     let recorder = boot(contract, |recorder| recorder.fails = Some(("bad".to_owned(), 3)));
     compare("onboot_fails.txt", &recorder);
 }
@@ -700,14 +706,14 @@ fn a_contract_of_another_version_stops_the_boot() {
 
 #[test]
 fn contracts_that_the_tests_use_are_contracts() {
-    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":5,"services":{}}}"#, list(&["a"]))).unwrap();
+    let contract: Contract = serde_json::from_str(&format!(r#"{{"version":6,"services":{}}}"#, list(&["a"]))).unwrap();
     assert_eq!(contract.services.len(), 1);
 }
 
 /// The contract of a host with a volume that keeps what is written.
 fn with_data() -> String {
     let volumes = r#"[{"name":"scratch","lower":"/x"},{"name":"db","lower":"/images/db/rootfs","persistent":true}]"#;
-    format!(r#"{{"version":5,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
+    format!(r#"{{"version":6,"services":{},"volumes":{volumes}}}"#, list(&["web"]))
 }
 
 /// A disk of 4 MiB whose last partition, of one MiB, is called `name` and starts with the superblock of an ext4 file system; on a
@@ -771,7 +777,7 @@ fn a_host_that_is_to_keep_something_does_not_start_without_a_place_for_it() {
 /// The contract of a host with two images on its root, the second at its end: 16 KiB.
 fn with_root(more: &str) -> String {
     format!(
-        r#"{{"version":5,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
+        r#"{{"version":6,"services":{}{more},"root":{{"uuid":"5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a","size":16384,"images":[
             {{"target":"/images/web/rootfs","offset":4096,"size":8192}},
             {{"target":"/lib/modules","offset":12288,"size":4096}}]}}}}"#,
         list(&["web"])
@@ -924,7 +930,7 @@ fn a_contract_whose_images_are_not_in_the_root_stops_the_boot() {
 /// Boot a host that asks for metadata.
 fn boot_with_metadata(told: &[Option<&'static str>]) -> Recorder {
     let contract = format!(
-        r#"{{"version":5,"hostname":"built","metadata":{{"timeout":30000,"allow":["hostname"]}},
+        r#"{{"version":6,"hostname":"built","metadata":{{"timeout":30000,"allow":["hostname"]}},
             "network":[{{"id":"lan","dhcp":true}}],"services":{}}}"#,
         list(&["web"])
     );
@@ -967,11 +973,53 @@ fn a_boot_goes_on_without_metadata_whatever_the_program_does() {
     }
 }
 
+/// Boot a host that takes disks into use.
+fn boot_with_storage(stored: &'static str) -> Recorder {
+    let contract = format!(
+        r#"{{"version":6,"storage":["loop","xfs"],"modules":["dummy"],"volumes":[{{"name":"db","lower":"/x"}}],"services":{}}}"#,
+        list(&["web"])
+    );
+    boot(contract, |recorder| {
+        recorder.stored = stored;
+        recorder.absent = (vec!["xfs".to_owned()], Vec::new());
+    })
+}
+
+#[test]
+fn disks_are_taken_into_use_before_volumes_and_containers() {
+    compare("storage.txt", &boot_with_storage("{}\n"));
+}
+
+#[test]
+fn a_disk_that_cannot_be_taken_stops_the_boot_and_the_screen_shows_what_is_there() {
+    let recorder = boot_with_storage(
+        "{\"failure\":{\"error\":\"disk `data`: no disk\",\"seen\":[\"/dev/vda: nothing\"],\"hint\":\"buy one\"}}\n",
+    );
+    let screen = recorder.console_text();
+    for line in [
+        "this host did not boot: stage `storage`",
+        "  error:     disk `data`: no disk",
+        "  disks:",
+        "    /dev/vda: nothing",
+        "  try:       buy one",
+    ] {
+        assert!(screen.contains(line), "{line} in {screen}");
+    }
+    assert!(!recorder.transcript.iter().any(|call| call.starts_with("start services")), "{:?}", recorder.transcript);
+    for (stored, want) in [
+        ("", "the program that takes disks into use ended, exit code 1"),
+        ("{\"failed\":1}\n", "the program that takes disks into use is not understood: unknown field"),
+    ] {
+        let screen = boot_with_storage(stored).console_text();
+        assert!(screen.contains(want), "{screen}");
+    }
+}
+
 #[test]
 fn a_clock_that_is_before_the_build_is_set_to_it_and_no_other_is() {
     for (built, set) in [(1_500_000_000_u64, true), (0, false)] {
         let web = list(&["web"]);
-        let recorder = boot(format!(r#"{{"version":5,"built":{built},"modules":["dummy"],"services":{web}}}"#), |_| {});
+        let recorder = boot(format!(r#"{{"version":6,"built":{built},"modules":["dummy"],"services":{web}}}"#), |_| {});
         let of = |text: &str| recorder.transcript.iter().position(|line| line.starts_with(text));
         assert_eq!(of("clock 1500000000").is_some(), set, "{:?}", recorder.transcript);
         assert!(of("clock") < of("load"), "before anything else: {:?}", recorder.transcript);
@@ -981,7 +1029,7 @@ fn a_clock_that_is_before_the_build_is_set_to_it_and_no_other_is() {
 
 #[test]
 fn too_small_a_machine_is_told_so() {
-    let recorder = boot(r#"{"version":5,"memory":100663297}"#.to_owned(), |_| {});
+    let recorder = boot(r#"{"version":6,"memory":100663297}"#.to_owned(), |_| {});
     let screen = recorder.console_text();
     assert!(screen.contains("error:     this host needs 97 MiB of memory, and the machine has 96 MiB"), "{screen}");
 }

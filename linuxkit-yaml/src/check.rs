@@ -1,8 +1,10 @@
 //! What types cannot say: names that must differ, names that become directories, keys that exclude one another.
 
 mod network;
+mod storage;
 
 pub(crate) use network::rules;
+pub(crate) use storage::disk_names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -54,6 +56,7 @@ pub(crate) fn manifest(manifest: &Manifest, wounded: &BTreeSet<(u32, u32)>, prob
     if let Some(metadata) = &manifest.metadata {
         asked(metadata, problems);
     }
+    storage::check(manifest, wounded, problems);
     if let Some(network) = &manifest.network {
         rules(network, problems);
     }

@@ -8,6 +8,7 @@ use crate::metadata::{Allow, HostMetadata};
 use crate::reference::Reference;
 use crate::scalar::{Id, Mode};
 use crate::span::Spanned;
+use crate::storage::{Storage, StorageDisk};
 use crate::volume::{Volume, VolumeFormat};
 
 /// Fill in what is absent, if its meaning is known without looking into an image.
@@ -29,6 +30,7 @@ impl Manifest {
         self.volumes.iter_mut().for_each(volume);
         self.files.iter_mut().for_each(file);
         self.metadata.iter_mut().for_each(metadata);
+        self.storage.iter_mut().for_each(storage);
         self
     }
 }
@@ -74,4 +76,15 @@ fn file(file: &mut File) {
 fn metadata(metadata: &mut HostMetadata) {
     metadata.timeout.get_or_insert_with(|| Spanned::unplaced(HostMetadata::TIMEOUT));
     metadata.allow.get_or_insert_with(|| Allow::ALL.map(Spanned::unplaced).to_vec());
+}
+
+fn storage(storage: &mut Storage) {
+    let tools = storage.tools().map(|(image, at)| Spanned { value: image.clone(), at: at.clone() });
+    storage.image = tools.map(|mut image| {
+        full_name(&mut image.value);
+        image
+    });
+    for disk in &mut storage.disks {
+        disk.timeout.get_or_insert_with(|| Spanned::unplaced(StorageDisk::TIMEOUT));
+    }
 }

@@ -240,6 +240,7 @@ mod tests {
                 "metrics",
                 "network",
                 "modules",
+                "storage",
                 "sysctl",
                 "time",
                 "wait_online",

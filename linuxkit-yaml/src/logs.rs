@@ -96,12 +96,12 @@ as_text! {
 ///
 /// # Source
 ///
-/// Compose specification, `11-extension.md`, section "Specifying byte values".
+/// Compose specification, `11-extension.md`, section "Specifying byte values", and terabytes for disks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
 /// Units and their powers of two, the largest first.
-const UNITS: [(&str, u32); 4] = [("g", 30), ("m", 20), ("k", 10), ("b", 0)];
+const UNITS: [(&str, u32); 5] = [("t", 40), ("g", 30), ("m", 20), ("k", 10), ("b", 0)];
 
 impl FromStr for Bytes {
     type Err = String;
@@ -148,7 +148,7 @@ impl JsonSchema for Bytes {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": ["string", "integer"],
-            "pattern": "^[0-9]+([bB]|[kKmMgG][bB]?)?$",
+            "pattern": "^[0-9]+([bB]|[kKmMgGtT][bB]?)?$",
             "minimum": 0,
             "description": "A number of bytes, such as 512k, 10M or 1G."
         })
@@ -167,9 +167,10 @@ mod tests {
             ("1gb", Some(1 << 30)),
             ("7", Some(7)),
             ("7b", Some(7)),
+            ("2T", Some(2 << 40)),
         ];
         for (text, want) in
-            cases.into_iter().chain(["", "M", "1.5M", "-1", "1t", "99999999999g"].map(|text| (text, None)))
+            cases.into_iter().chain(["", "M", "1.5M", "-1", "1p", "99999999999g"].map(|text| (text, None)))
         {
             assert_eq!(text.parse::<Bytes>().ok().map(|bytes| bytes.0), want, "{text}");
         }

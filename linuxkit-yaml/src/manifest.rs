@@ -19,6 +19,7 @@ use crate::period::Period;
 use crate::reference::Reference;
 use crate::scalar::Scalar;
 use crate::span::{Position, Sources, Spanned};
+use crate::storage::Storage;
 use crate::time::Time;
 use crate::volume::Volume;
 
@@ -28,7 +29,7 @@ use crate::volume::Volume;
 /// Equality ignores positions and sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metadata, metrics, network, wait_online, time, modules, sysctl and persistent, and a container's depends_on, security, seccomp, healthcheck, restart, critical, stop_signal, stop_grace_period and resources.memory.high are Hullkit's."))]
+#[schemars(extend("$comment" = "LinuxKit's keys keep LinuxKit's meaning; boot, hostname, logs, metadata, metrics, network, wait_online, time, modules, storage, sysctl and persistent, and a container's depends_on, security, seccomp, healthcheck, restart, critical, stop_signal, stop_grace_period and resources.memory.high are Hullkit's."))]
 pub struct Manifest {
     /// Kernel to boot; without one the result is not bootable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +70,9 @@ pub struct Manifest {
     /// Who tells the host its name, keys and configuration when it boots (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<HostMetadata>,
+    /// Disks that the host takes into use when it boots (Hullkit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
     /// How the host boots from disks and the like (Hullkit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
@@ -145,14 +149,15 @@ impl Manifest {
             .flat_map(|(section, containers)| containers.iter().map(move |container| (section, container)))
     }
 
-    /// Give every image reference with its position: kernel, init, onboot, onshutdown, services, volumes, firmware.
+    /// Give every image reference with its position: kernel, init, onboot, onshutdown, services, volumes, firmware, tools of storage.
     pub fn images(&self) -> impl Iterator<Item = (&Reference, &Position)> {
         let kernel = self.kernel.iter().filter_map(|kernel| kernel.image.as_ref()).map(pair);
         let init = self.init.iter().flatten().filter_map(|entry| Some((entry.value.image()?, &entry.at)));
         let containers = self.containers().map(|(_, container)| pair(&container.image));
         let volumes = self.volumes.iter().filter_map(|volume| volume.image.as_ref()).map(pair);
         let firmware = self.boot.iter().filter_map(|boot| boot.firmware.as_ref()).map(pair);
-        kernel.chain(init).chain(containers).chain(volumes).chain(firmware)
+        let tools = self.storage.iter().filter_map(Storage::tools);
+        kernel.chain(init).chain(containers).chain(volumes).chain(firmware).chain(tools)
     }
 
     /// Write a diagnostic about something in this manifest, with the line it stands in.

@@ -10,6 +10,7 @@
 //! | `network` | by rule name: a later rule replaces an earlier one in its place, new ones follow |
 //! | `time` | servers: one list after the other; `optional` if any says so |
 //! | `boot`, `metadata` | key by key, the last that is given |
+//! | `storage` | `image`: the last that is given; disks: one list after the other, their names stay unique |
 //! | `modules.include`, `.load` | one list after the other |
 //! | `sysctl` | by key, the last wins |
 //!
@@ -17,7 +18,7 @@
 //! repeat them, and two different volumes of one name go unnoticed.
 
 use crate::boot::Boot;
-use crate::check::{first_at, services};
+use crate::check::{disk_names, first_at, services};
 use crate::code::Code;
 use crate::error::ManifestError;
 use crate::kernel::Kernel;
@@ -28,6 +29,7 @@ use crate::modules::Modules;
 use crate::network::Network;
 use crate::problem::Problems;
 use crate::span::{Sources, Spanned};
+use crate::storage::Storage;
 use crate::time::Time;
 use crate::volume::Volume;
 
@@ -48,6 +50,7 @@ pub fn merge(manifests: impl IntoIterator<Item = Manifest>) -> Result<Manifest, 
     let mut problems = Problems::new(&sources);
     let merged = inputs.into_iter().reduce(|first, later| two(first, later, &mut problems)).unwrap_or_default();
     services(&merged, &mut problems);
+    disk_names(&merged, &mut problems);
     if problems.is_empty() { Ok(Manifest { sources, ..merged }) } else { Err(problems.into_error()) }
 }
 
@@ -70,6 +73,7 @@ fn two(mut first: Manifest, later: Manifest, problems: &mut Problems<'_>) -> Man
         hostname: later.hostname.or(first.hostname),
         network: either(first.network, later.network, network),
         metadata: either(first.metadata, later.metadata, metadata),
+        storage: either(first.storage, later.storage, storage),
         wait_online: later.wait_online.or(first.wait_online),
         time: either(first.time, later.time, time),
         boot: either(first.boot, later.boot, boot),
@@ -142,6 +146,10 @@ fn metadata(first: HostMetadata, later: HostMetadata) -> HostMetadata {
         timeout: later.timeout.or(first.timeout),
         allow: later.allow.or(first.allow),
     }
+}
+
+fn storage(first: Storage, later: Storage) -> Storage {
+    Storage { image: later.image.or(first.image), disks: concatenate(first.disks, later.disks) }
 }
 
 fn time(first: Time, later: Time) -> Time {

@@ -15,6 +15,7 @@ use crate::manifest::Manifest;
 use crate::node::{Kind, Node};
 use crate::problem::Problems;
 use crate::span::{Position, Sources};
+use crate::storage::StorageDisk;
 use crate::volume::Volume;
 use crate::yaml;
 
@@ -84,9 +85,18 @@ fn items(root: &Node, context: &Context<'_>, problems: &mut Problems<'_>) {
             "init" => settle::<InitEntry>(&section.value, context, problems),
             "onboot" | "onshutdown" | "services" => settle::<Container>(&section.value, context, problems),
             "volumes" => settle::<Volume>(&section.value, context, problems),
+            "storage" => disks(&section.value, context, problems),
             "files" => settle::<File>(&section.value, context, problems),
             _ => (),
         }
+    }
+}
+
+/// Find the problems of the list of disks, item by item.
+fn disks(storage: &Node, context: &Context<'_>, problems: &mut Problems<'_>) {
+    let Kind::Map(keys) = &storage.kind else { return };
+    for disks in keys.iter().filter(|entry| entry.key == "disks") {
+        settle::<StorageDisk>(&disks.value, context, problems);
     }
 }
 

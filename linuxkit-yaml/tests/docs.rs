@@ -7,27 +7,32 @@ use linuxkit_yaml::{Allow, Code, parse, parse_user_data, schema};
 use serde_json::Value;
 
 fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manifest.md");
+    read("manifest.md")
+}
+
+fn read(page: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     std::fs::read_to_string(path).expect("the page is there")
 }
 
 #[test]
 fn every_example_is_a_right_manifest() {
-    let page = page();
-    let blocks: Vec<&str> =
-        page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
-    assert!(blocks.len() >= 7, "only {} examples", blocks.len());
-    for block in blocks {
-        if let Err(error) = parse(block, "docs/manifest.md") {
-            panic!("{error}\n{block}");
+    for (name, least) in [("manifest.md", 7), ("storage.md", 3)] {
+        let page = read(name);
+        let blocks: Vec<&str> =
+            page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+        assert!(blocks.len() >= least, "only {} examples in {name}", blocks.len());
+        for block in blocks {
+            if let Err(error) = parse(block, name) {
+                panic!("{error}\n{block}");
+            }
         }
     }
 }
 
 #[test]
 fn every_example_of_metadata_is_a_manifest_or_user_data() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metadata.md");
-    let page = std::fs::read_to_string(path).expect("the page is there");
+    let page = read("metadata.md");
     let blocks: Vec<&str> =
         page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
     let (data, manifests): (Vec<&str>, Vec<&str>) =

@@ -12,6 +12,7 @@ use crate::build::Build;
 use crate::case::{Action, Case, Ends};
 use crate::cell::{self, Cell, KERNEL, NETBOOT};
 use crate::ctl;
+use crate::disk::Made;
 use crate::pages;
 use crate::place::{self, Place};
 use crate::probe;
@@ -20,7 +21,7 @@ use crate::web::Web;
 use hullkit::platform::Arch;
 use hullkit::vm::{
     Accelerator, Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Launcher, Machine, Outcome, Protocol,
-    Publish, Tools, Vm, Writes, find_qemu, find_uefi, with_console,
+    Publish, Tools, Tpm, Vm, Writes, find_qemu, find_uefi, with_console,
 };
 
 /// Lines of the console shown when a case fails.
@@ -55,21 +56,34 @@ pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::
         machine.network = None;
         machine.extra.extend(pages::network(&case.folder.join(pages))?);
     }
-    if case.again.is_empty() {
-        return once(case, &machine, place, &work.join("console.log"));
+    let disks = case.disks.iter().map(|disk| disk.make(&work)).collect::<anyhow::Result<Vec<Made<'_>>>>()?;
+    machine.extra.extend(disks.iter().flat_map(Made::args));
+    if !case.again.is_empty() {
+        for drive in &mut machine.drives {
+            keep(drive, &work)?;
+        }
     }
-    for drive in &mut machine.drives {
-        keep(drive, &work)?;
-    }
-    once(case, &machine, place, &work.join("console.log"))?;
+    let tpm = case.tpm.then(|| work.join("tpm"));
+    tpm.iter().try_for_each(|state| place::empty(state))?;
+    boot(case, &mut machine, tpm.as_deref(), place, &work.join("console.log"))?;
     for (number, again) in (2..).zip(&case.again) {
+        disks.iter().try_for_each(|disk| disk.lengthen(&again.lengthen))?;
         if let Some(mib) = again.mib {
             machine.drives.iter().try_for_each(|drive| lengthen(drive, mib << 20))?;
         }
         let log = work.join(format!("console-{number}.log"));
-        once(&case.again(again), &machine, place, &log).with_context(|| format!("boot {number}"))?;
+        boot(&case.again(again), &mut machine, tpm.as_deref(), place, &log)
+            .with_context(|| format!("boot {number}"))?;
     }
-    Ok(())
+    disks.into_iter().try_for_each(Made::check)
+}
+
+/// Boot once, with a TPM of its own if there is a state for one.
+fn boot(case: &Case, machine: &mut Machine, tpm: Option<&Path>, place: &Place, log: &Path) -> anyhow::Result<()> {
+    let start = |state| Tpm::start(state, Path::new("swtpm"), &Launcher::this_program());
+    let tpm = tpm.map(start).transpose().context("install it with `make deps-test`")?;
+    machine.tpm = tpm.as_ref().map(|tpm| tpm.socket().to_owned());
+    once(case, machine, place, log)
 }
 
 /// Let a drive be a copy of its own, whose writes are kept.

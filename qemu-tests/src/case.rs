@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use crate::cell::Cell;
+use crate::disk::Disk;
 use crate::volume::Volume;
 use crate::web::Manners;
 use hullkit::platform::Arch;
@@ -32,6 +33,12 @@ pub struct Case {
     /// Volumes that the machine has besides.
     #[serde(default)]
     pub volumes: Vec<Volume>,
+    /// Disks that the machine has besides; what is written on them is there at further boots.
+    #[serde(default)]
+    pub disks: Vec<Disk>,
+    /// The machine has a TPM, whose state is kept as that of disks.
+    #[serde(default)]
+    pub tpm: bool,
     /// A file beside the case with the pages of servers on the machine's link; see [`crate::pages`].
     pub pages: Option<String>,
     /// Words before those of the manifest on the kernel's command line.
@@ -97,8 +104,14 @@ pub struct Case {
 pub struct Again {
     /// Make the disk so many MiB long before.
     pub mib: Option<u64>,
+    /// Make these of the case's disks so many MiB long before.
+    #[serde(default)]
+    pub lengthen: Vec<(String, u64)>,
     /// As [`Case::expect`].
     pub expect: Vec<String>,
+    /// As [`Case::shows`].
+    #[serde(default)]
+    pub shows: Vec<String>,
     /// As [`Case::action`].
     pub action: Option<Action>,
     /// As [`Case::ends`].
@@ -317,8 +330,8 @@ impl Case {
     /// The case that is one of its further boots.
     #[must_use]
     pub fn again(&self, again: &Again) -> Self {
-        let Again { expect, action, ends, .. } = again.clone();
-        let (shows, steps, then, again) = Default::default();
+        let Again { expect, shows, action, ends, .. } = again.clone();
+        let (steps, then, again) = Default::default();
         Self {
             expect,
             shows,

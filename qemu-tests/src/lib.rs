@@ -13,6 +13,7 @@ pub mod cell;
 pub mod checker;
 pub mod command;
 pub mod ctl;
+pub mod disk;
 pub mod pages;
 pub mod place;
 pub mod probe;

@@ -13,6 +13,7 @@ pub mod resources;
 mod seccomp;
 mod security;
 pub mod spec;
+mod storage;
 pub mod volumes;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hullkit_init::contract::{self, Contract};
 use linuxkit_yaml::{
     ContainerConfig, Diagnostic, Healthcheck, HostMetadata, Manifest, ManifestError, Position, Reference, Section,
+    Storage,
 };
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,9 @@ pub struct Plan {
     pub files: Vec<PlannedFile>,
     /// Directories that containers bind by name, in the manifest's order.
     pub volumes: Vec<volumes::Volume>,
+    /// Which disks the host takes into use when it boots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<contract::storage::Order>,
     /// What disks and the like are made with.
     #[serde(default, skip_serializing_if = "boot::Boot::is_empty")]
     pub boot: boot::Boot,
@@ -339,6 +344,7 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
     let ids = ids::Ids::of(manifest);
     let found = find(wanted(manifest, Layout::Native), names, options.arch)?;
     let volumes = volumes::plan(manifest, names, options.arch, |name| found.get(name).map(|one| one.resolved.digest))?;
+    let storage = storage::plan(manifest, &found);
     let mut system = Contract {
         version: contract::VERSION,
         built: options.epoch.into(),
@@ -351,6 +357,7 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         logs: manifest.logs.as_ref().map(logs::plan).unwrap_or_default(),
         metrics: manifest.metrics.as_ref().map(|metrics| metrics.listen.value.0),
         metadata: manifest.metadata.as_ref().map(asked),
+        storage: storage.as_ref().map(contract::storage::Order::modules),
         volumes: volumes.iter().map(volumes::Volume::contract).collect(),
         on_failure: boot::on_failure(manifest),
         watchdog: boot::watchdog(manifest),
@@ -360,6 +367,9 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
     };
     let users = containers(manifest, &ids, &found, options, &mut system)?;
     let mut kernel = kernel(manifest, &found);
+    if let Some(kernel) = &mut kernel {
+        kernel.spare_modules = spare_modules(&system);
+    }
     need_modules(&mut kernel, &mut system);
     Ok(Plan {
         version: VERSION,
@@ -369,6 +379,7 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
         images: images(&found),
         files: files::plan(manifest, &ids, store, &options.places)?,
         volumes,
+        storage,
         boot: boot::plan(manifest, &found, store, &options.places)?,
         system,
         users,
@@ -376,7 +387,7 @@ pub fn plan(manifest: &Manifest, names: &dyn Names, store: &Store, options: &Opt
 }
 
 /// The images that a layout needs, by the names the store knows them by: the kernel's, the containers', those of volumes
-/// whose files are unpacked, and a board's firmware; in LinuxKit's also those of `init`.
+/// whose files are unpacked, a board's firmware, and the tools of storage; in LinuxKit's also those of `init`.
 fn wanted(manifest: &Manifest, layout: Layout) -> BTreeMap<String, (&Reference, &Position)> {
     let kernel = manifest.kernel.iter().filter_map(|kernel| kernel.image.as_ref());
     let containers = manifest.containers().map(|(_, container)| &container.image);
@@ -384,8 +395,9 @@ fn wanted(manifest: &Manifest, layout: Layout) -> BTreeMap<String, (&Reference, 
     let init = manifest.init.iter().flatten().filter_map(|entry| Some((entry.image()?, &entry.at)));
     let firmware = manifest.boot.iter().filter_map(|boot| boot.firmware.as_ref());
     let both = kernel.chain(containers).chain(volumes).chain(firmware);
+    let tools = manifest.storage.iter().filter_map(Storage::tools);
     let images: Vec<(&Reference, &Position)> = match layout {
-        Layout::Native => both.map(|image| (&image.value, &image.at)).collect(),
+        Layout::Native => both.map(|image| (&image.value, &image.at)).chain(tools).collect(),
         Layout::Linuxkit => both.map(|image| (&image.value, &image.at)).chain(init).collect(),
     };
     images.into_iter().map(|(image, at)| (name_of(image), (image, at))).collect()
@@ -552,6 +564,23 @@ fn need_modules(kernel: &mut Option<Kernel>, system: &mut Contract) {
 /// Drivers of the devices that clouds and virtual machines put volumes with metadata on.
 const FOR_VOLUMES: [&str; 6] = ["sr_mod", "sd_mod", "virtio_blk", "virtio_scsi", "ata_piix", "ahci"];
 
+/// And other disks on.
+const FOR_DISKS: [&str; 6] = ["sd_mod", "virtio_blk", "virtio_scsi", "nvme", "ata_piix", "ahci"];
+
+/// Modules that metadata and storage are read with, as far as the kernel has them as such.
+fn spare_modules(system: &Contract) -> Vec<String> {
+    let metadata = system.metadata.iter().flat_map(|_| contract::metadata::MODULES.into_iter().chain(FOR_VOLUMES));
+    let storage = system.storage.iter().flatten().map(String::as_str);
+    let disks = system.storage.iter().flat_map(|_| FOR_DISKS);
+    let mut once: Vec<String> = Vec::new();
+    for name in metadata.chain(storage).chain(disks) {
+        if !once.iter().any(|known| known == name) {
+            once.push(name.to_owned());
+        }
+    }
+    once
+}
+
 /// Tell what no image is needed for: everything wrong with the containers, their order and the paths of `files`.
 #[must_use]
 pub fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
@@ -563,7 +592,8 @@ pub fn check(manifest: &Manifest, layout: Layout) -> Vec<Diagnostic> {
             container::Input { layout, manifest, ids, section, entry, label, image, health: None, confined: false };
         container::config(&input).err().unwrap_or_default()
     });
-    let more = volumes::check(manifest, layout).into_iter().chain(order::check(manifest));
+    let more = volumes::check(manifest, layout).into_iter().chain(storage::check(manifest, layout));
+    let more = more.chain(order::check(manifest));
     containers.chain(more).chain(files::check(manifest, &ids)).collect()
 }
 
@@ -589,9 +619,6 @@ fn kernel(manifest: &Manifest, found: &BTreeMap<String, Found>) -> Option<Kernel
         tar: kernel.tar_or_default().map(str::to_owned),
         ucode: kernel.ucode.as_ref().map(|ucode| ucode.value.clone()).filter(|ucode| !ucode.is_empty()),
         modules: modules.map(|names| names.iter().map(|name| name.value.clone()).collect()),
-        spare_modules: match manifest.metadata {
-            Some(_) => contract::metadata::MODULES.into_iter().chain(FOR_VOLUMES).map(str::to_owned).collect(),
-            None => Vec::new(),
-        },
+        spare_modules: Vec::new(),
     })
 }

@@ -124,6 +124,7 @@ pub(crate) fn plan(kernel: Option<Image>, images: Vec<Image>) -> Plan {
         images: images.map(|image| (Digest::of(image.reference.as_bytes()), image)).collect(),
         files: Vec::new(),
         volumes: Vec::new(),
+        storage: None,
         system: Contract { version: hullkit_init::contract::VERSION, ..Contract::default() },
         users: Vec::new(),
     }
@@ -134,6 +135,7 @@ pub(crate) fn options(init: &[u8]) -> Options<'_> {
         init,
         fetch: b"FETCH",
         metadata: b"METADATA",
+        storage: b"STORAGE",
         jobs: 2,
         limits: Limits::default(),
         root: crate::plan::boot::Root::Ram,

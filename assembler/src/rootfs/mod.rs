@@ -212,6 +212,8 @@ pub struct Options<'a> {
     pub fetch: &'a [u8],
     /// The program that asks for metadata; looked at for hosts alone that have any.
     pub metadata: &'a [u8],
+    /// The program that takes disks into use; looked at for hosts alone that have such.
+    pub storage: &'a [u8],
     /// How many segments are packed at the same time; at least 1.
     pub jobs: usize,
     /// How much of a layer is read before it is refused.
@@ -223,8 +225,8 @@ pub struct Options<'a> {
 /// A root file system in pieces, in the order in which they are joined.
 #[derive(Debug, Clone)]
 pub struct Segments {
-    /// The pieces of the initrd: init, what asks for metadata if anybody is to be asked, modules, images in the order of their digests,
-    /// system. With a root beside it: init, what fetches the root if it is to be fetched, what asks, boot modules, system.
+    /// The pieces of the initrd: init, what asks for metadata if anybody is to be asked, what takes disks into use if there are any, modules, images in the order of their digests,
+    /// system. With a root beside it: init, what fetches the root if it is to be fetched, what asks, what takes disks, boot modules, system.
     pub parts: Vec<Segment>,
     /// What is taken from the kernel's image as files; absent if the plan has no kernel.
     pub kernel: Option<KernelFiles>,
@@ -266,6 +268,9 @@ pub fn build(
     }
     if plan.system.metadata.is_some() {
         parts.push(told(system::program(store, "metadata", contract::metadata::PROGRAM, options.metadata)?));
+    }
+    if plan.storage.is_some() {
+        parts.push(told(system::program(store, "storage", contract::storage::PROGRAM, options.storage)?));
     }
     let mut mounted = Vec::new();
     let kernel = match &plan.kernel {

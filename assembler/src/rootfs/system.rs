@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use hullkit_init::contract::Contract;
+use hullkit_init::contract::storage::PATH as STORAGE;
 
 use super::memory::Memory;
 use super::segment::{Key, Packer, Segment, relative, segment};
@@ -74,8 +75,10 @@ pub(crate) fn system(plan: &Plan, contract: &Contract, store: &Store) -> Result<
     let json = serde_json::to_vec(contract)
         .map_err(|cause| RootfsError::Plan(format!("something JSON cannot say ({cause})")))?;
     let files = serde_json::to_vec(&plan.files).unwrap_or_default();
+    let storage = plan.storage.as_ref().map(|order| serde_json::to_vec(order).unwrap_or_default());
     let inputs = [
         ("contract", Digest::of(&json).to_string()),
+        ("storage", Digest::of(storage.as_deref().unwrap_or_default()).to_string()),
         ("files", Digest::of(&files).to_string()),
         ("epoch", plan.epoch.to_string()),
     ];
@@ -84,6 +87,9 @@ pub(crate) fn system(plan: &Plan, contract: &Contract, store: &Store) -> Result<
         let (folder, _) = path::split(contract.as_bytes());
         packer.append(folder, Attributes::directory(plan.epoch), &[])?;
         packer.append(contract.as_bytes(), Attributes::file(plan.epoch), &json)?;
+        if let Some(order) = &storage {
+            packer.append(relative(STORAGE).as_bytes(), Attributes::file(plan.epoch), order)?;
+        }
         volumes::folders(packer, &plan.volumes)?;
         plan.files.iter().try_for_each(|file| write_file(packer, file, plan.epoch, store))
     })

@@ -72,6 +72,23 @@ fn a_volume_is_its_folders_and_an_oci_layout_of_its_image_or_the_image_itself() 
 }
 
 #[test]
+fn a_host_with_storage_has_a_program_its_order_and_its_tools() {
+    let (_folder, store) = store();
+    let tools = fixture::image(&store, "tools:1", &[vec![file("mkfs", "x")]]);
+    let image = Digest::of(b"tools:1");
+    let mut plan = fixture::plan(None, vec![tools]);
+    plan.storage = Some(contract::storage::Order { tools: Plan::image_root(&image), disks: Vec::new() });
+    let segments = build(&plan, &store, &fixture::options(b"INIT"), &|_| ()).unwrap();
+    let names: Vec<&str> = segments.parts.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["init", "storage", "tools:1", "system"]);
+    let text = listing(&segments);
+    let mkfs = format!("images/{}/rootfs/mkfs", image.short());
+    for path in ["hullkit/storage", "hullkit/storage.json", &mkfs] {
+        assert!(text.contains(&format!(" {path}\n")), "{path} in\n{text}");
+    }
+}
+
+#[test]
 fn a_plan_becomes_kernel_and_initrd() {
     let (folder, store) = store();
     let one = fixture::image(

@@ -101,7 +101,7 @@ pub fn names() -> Result<Vec<String>, VmError> {
 }
 
 /// The folder of this user's sockets, made if need be: others may not be able to put theirs there.
-fn folder() -> Result<PathBuf, VmError> {
+pub(super) fn folder() -> Result<PathBuf, VmError> {
     let uid = rustix::process::getuid().as_raw();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|place| !place.is_empty()).map(PathBuf::from);
     let path = match runtime {

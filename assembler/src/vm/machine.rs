@@ -28,6 +28,8 @@ pub struct Machine {
     pub network: Option<Vec<Publish>>,
     /// Socket that QEMU makes, whose other end is the virtio port of the host's init; none: it has no port.
     pub control: Option<PathBuf>,
+    /// Socket of its TPM (see [`Tpm`](super::Tpm)); none: it has no TPM.
+    pub tpm: Option<PathBuf>,
     /// Arguments appended to QEMU's, unchecked.
     pub extra: Vec<OsString>,
 }
@@ -45,6 +47,7 @@ impl Machine {
             drives: Vec::new(),
             network: None,
             control: None,
+            tpm: None,
             extra: Vec::new(),
         }
     }

@@ -33,6 +33,7 @@ mod qmp;
 mod signals;
 mod start;
 mod terminal;
+mod tpm;
 
 pub use accel::{Accel, Choice, HostFacts};
 pub use argv::{Accelerator, argv};
@@ -51,3 +52,4 @@ pub use publish::{Protocol, Publish};
 pub use qemu::find_qemu;
 pub use signals::{Signal, on_signal};
 pub use start::{Sink, Stopper, Tools, Vm};
+pub use tpm::Tpm;

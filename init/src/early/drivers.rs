@@ -38,12 +38,14 @@ pub fn load<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
 /// What is loaded though no device asks for it.
 fn wanted(contract: &Contract) -> Vec<String> {
     let spare = contract.metadata.iter().flat_map(|_| metadata::MODULES).map(str::to_owned);
-    contract.modules.iter().cloned().chain(spare).collect()
+    let storage = contract.storage.iter().flatten().cloned();
+    contract.modules.iter().cloned().chain(spare).chain(storage).collect()
 }
 
 /// Tell whether a module is loaded only if it is there.
 fn is_spare(contract: &Contract, name: &str) -> bool {
-    metadata::MODULES.contains(&name) && !contract.modules.iter().any(|wanted| wanted == name)
+    let spare = metadata::MODULES.contains(&name) || contract.storage.iter().flatten().any(|spare| spare == name);
+    spare && !contract.modules.iter().any(|wanted| wanted == name)
 }
 
 /// The same again with the modules that the root has brought, if it has.

@@ -33,6 +33,8 @@ pub enum Kind {
     Metrics,
     /// The child that asks for metadata.
     Metadata(Moment),
+    /// The child that takes disks into use.
+    Storage,
 }
 
 /// Where a unit stands.

@@ -216,7 +216,7 @@ fn decide<S: Sys>(
     unit.life.proven |= unit.ran >= HELD;
     let policy = match unit.kind {
         Kind::Network | Kind::Logs | Kind::Metrics => Restart::OnFailure(None),
-        Kind::Fetch | Kind::Metadata(_) => Restart::No,
+        Kind::Fetch | Kind::Metadata(_) | Kind::Storage => Restart::No,
         _ => service.map_or(Restart::No, |service| service.restart),
     };
     let next = unit.backoff.next(policy, &ending, unit.ran);

@@ -160,6 +160,11 @@ impl Generator {
             ("Destination", _) => "default".to_owned(),
             ("TimeServer", _) => self.pick(&["time.example.org", "[fd00::1]:1123"]).to_owned(),
             ("Listen", _) => self.pick(&["0.0.0.0:9100", "[::]:1"]).to_owned(),
+            ("StorageDisk" | "StoragePartition", "name" | "label") => format!("n{number}"),
+            ("StorageDisk" | "StoragePartition", "mount") => format!("/mnt/m{number}"),
+            ("DiskMatch", "path") => "/dev/vd*".to_owned(),
+            ("SizeMatch", _) => self.pick(&[">=1G", "<=2T", "512M"]).to_owned(),
+            ("KeySource", "file") => format!("/run/keys/{number}"),
             ("LogServer", _) => self.pick(&["udp://10.0.2.2:514", "tcp://[fd00::2]:1"]).to_owned(),
             ("Mac", _) => "52:54:00:12:34:56".to_owned(),
             ("Provider", _) => self.pick(&["nocloud", "aws", "file=/etc/userdata"]).to_owned(),
@@ -212,6 +217,25 @@ impl Generator {
             // What it names is not there.
             "Logs" => object.retain(|key, _| key == "forward"),
             "HostMetadata" => object.retain(|key, _| key == "allow"),
+            // A disk has a file system or partitions; what is wiped needs a name, and options need a mount.
+            "StorageDisk"
+                if object.get("partitions").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) =>
+            {
+                object.retain(|key, _| ["name", "match", "timeout", "optional", "partitions"].contains(&key.as_str()));
+            }
+            "StorageDisk" | "StoragePartition" => {
+                object.retain(|key, _| !["partitions", "wipe", "options", "label", "size"].contains(&key.as_str()));
+                object.insert("format".to_owned(), "btrfs".into());
+                if owner == "StoragePartition" {
+                    object.insert("size".to_owned(), "64M".into());
+                }
+            }
+            // One source, and registers that there are.
+            "KeySource" => {
+                object.retain(|key, _| key == "tpm");
+                object.entry("tpm").or_insert_with(|| Map::new().into());
+            }
+            "Tpm" => object.clear(),
             "Modules" => {
                 for list in object.values_mut() {
                     *list = serde_json::json!(["ext4", "virtio-net"]);

@@ -54,7 +54,9 @@ pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &Plan) -> anyhow::Result<(In
 fn segments(job: &Job<'_>, plan: &Plan, init: &[u8], root: Root) -> anyhow::Result<Segments> {
     let fetch = if root == Root::Web { embedded::fetch(plan.arch)? } else { &[] };
     let metadata = if plan.system.metadata.is_some() { embedded::metadata(plan.arch)? } else { &[] };
-    let options = rootfs::Options { init, fetch, metadata, jobs: stages::jobs(), limits: Limits::default(), root };
+    let storage = if plan.storage.is_some() { embedded::storage(plan.arch)? } else { &[] };
+    let (jobs, limits) = (stages::jobs(), Limits::default());
+    let options = rootfs::Options { init, fetch, metadata, storage, jobs, limits, root };
     let segments = rootfs::build(plan, job.store, &options, &|segment| {
         if !segment.cached && !job.global.quiet {
             eprintln!("packed {} ({})", segment.name, progress::size(segment.size));

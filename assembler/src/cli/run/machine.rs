@@ -46,6 +46,7 @@ pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, globa
         drives: image.map(Ok).into_iter().chain(more).collect::<anyhow::Result<_>>()?,
         network: Some(args.publish.clone()),
         control: Some(control.path().to_owned()),
+        tpm: None,
         extra: args.extra.clone(),
     })
 }

@@ -55,6 +55,7 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     argv.option("-device", "virtio-rng-pci,rng=rng0");
     network(&mut argv, machine);
     control(&mut argv, machine);
+    tpm(&mut argv, machine);
     if machine.arch == Arch::Arm64 {
         // The power button of `virt` is a GPIO key unless firmware brings ACPI; distribution kernels for clouds
         // have no driver for it. A keyboard has a power key too.
@@ -120,6 +121,20 @@ fn control(argv: &mut Argv, machine: &Machine) {
     argv.option("-chardev", chardev);
     argv.option("-device", "virtio-serial-pci");
     argv.option("-device", format!("virtserialport,chardev=control0,name={}", hullkit_init::control::PORT));
+}
+
+/// Append the TPM, if there is one.
+fn tpm(argv: &mut Argv, machine: &Machine) {
+    let Some(path) = &machine.tpm else { return };
+    let mut chardev = OsString::from("socket,id=tpm0,path=");
+    chardev.push(OsStr::from_bytes(&drives::escaped(path.as_os_str())));
+    argv.option("-chardev", chardev);
+    argv.option("-tpmdev", "emulator,id=tpm0,chardev=tpm0");
+    let device = match machine.arch {
+        Arch::Amd64 => "tpm-tis,tpmdev=tpm0",
+        Arch::Arm64 => "tpm-tis-device,tpmdev=tpm0",
+    };
+    argv.option("-device", device);
 }
 
 fn network(argv: &mut Argv, machine: &Machine) {
