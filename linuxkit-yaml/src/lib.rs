@@ -62,6 +62,7 @@ mod schema;
 mod security;
 mod signal;
 mod span;
+pub mod test;
 mod time;
 mod user_data;
 mod volume;
@@ -97,7 +98,7 @@ pub use resources::{
 pub use restart::Restart;
 pub use runtime::{BindNs, Runtime, RuntimeInterface};
 pub use scalar::{Id, Mode, Scalar};
-pub use schema::schema;
+pub use schema::{schema, test_schema};
 pub use security::{Seccomp, Security};
 pub use signal::Signal;
 pub use span::{Position, Sources, Spanned};

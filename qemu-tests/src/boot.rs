@@ -14,10 +14,10 @@ use crate::cell::{self, Cell, KERNEL, NETBOOT};
 use crate::ctl;
 use crate::pages;
 use crate::place::Place;
-use crate::probe;
 use crate::time;
 use crate::web::Web;
 use hullkit::platform::Arch;
+use hullkit::verify::probe;
 use hullkit::vm::{
     Accelerator, Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Launcher, Machine, Outcome, Protocol,
     Publish, Tools, Vm, Writes, find_qemu, find_uefi, with_console,
@@ -183,12 +183,13 @@ fn watch(case: &Case, vm: &Vm, name: &str, place: &Place) -> anyhow::Result<()> 
     }
     if let Some(page) = &case.http {
         let port = host_port(vm, page.port)?;
-        probe::until(deadline, || probe::http(port, page)).context("the page could not be fetched")?;
+        let ask = || probe::http(port, &page.path, 200, Some(&page.contains));
+        probe::until(deadline, ask).map_err(|why| anyhow!("the page could not be fetched: {why}"))?;
     }
     if let Some(tcp) = &case.tcp {
         let port = host_port(vm, tcp.port)?;
-        let ask = || probe::tcp(port, tcp.send.as_bytes(), &tcp.contains);
-        probe::until(deadline, ask).context("the service did not answer")?;
+        let ask = || probe::tcp(port, tcp.send.as_bytes(), Some(&tcp.contains));
+        probe::until(deadline, ask).map_err(|why| anyhow!("the service did not answer: {why}"))?;
     }
     ctl::ask(&case.ctl, name, place, deadline)?;
     for typed in &case.types {

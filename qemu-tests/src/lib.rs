@@ -15,7 +15,6 @@ pub mod command;
 pub mod ctl;
 pub mod pages;
 pub mod place;
-pub mod probe;
 pub mod time;
 pub mod volume;
 pub mod web;

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Drive, Firmware, Publish, VmError};
+use super::{Drive, Firmware, LooseDisk, Publish, VmError};
 use crate::platform::Arch;
 
 /// A virtual machine.
@@ -24,8 +24,12 @@ pub struct Machine {
     pub boot: Boot,
     /// Its disks and CDs.
     pub drives: Vec<Drive>,
+    /// Disks that can be pulled out while it runs.
+    pub loose: Vec<LooseDisk>,
     /// Its network card, with the ports of 127.0.0.1 that lead to it; none: it has no card.
     pub network: Option<Vec<Publish>>,
+    /// It has a screen that nobody looks at, of which a picture can be taken.
+    pub screen: bool,
     /// Socket that QEMU makes, whose other end is the virtio port of the host's init; none: it has no port.
     pub control: Option<PathBuf>,
     /// Arguments appended to QEMU's, unchecked.
@@ -43,7 +47,9 @@ impl Machine {
             firmware: Firmware::Board,
             boot,
             drives: Vec::new(),
+            loose: Vec::new(),
             network: None,
+            screen: false,
             control: None,
             extra: Vec::new(),
         }

@@ -40,7 +40,7 @@ pub use attach::{HELP, attach};
 pub use cmdline::with_console;
 pub use console::{Console, Line, Missed};
 pub use control::{ControlSocket, names as machine_names, socket as machine_socket};
-pub use drive::{Bus, DiskLayout, Drive, Writes};
+pub use drive::{Bus, DiskLayout, Drive, LooseDisk, Writes};
 pub use error::VmError;
 pub use firmware::{Firmware, Flash, find_uefi};
 pub use image::Image;

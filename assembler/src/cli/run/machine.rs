@@ -38,15 +38,13 @@ pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, globa
     };
     let more = hardware.disk.iter().map(|path| extra(hardware, path));
     Ok(Machine {
-        arch,
-        memory: args.mem,
         cpus: args.cpus,
         firmware,
-        boot,
         drives: image.map(Ok).into_iter().chain(more).collect::<anyhow::Result<_>>()?,
         network: Some(args.publish.clone()),
         control: Some(control.path().to_owned()),
         extra: args.extra.clone(),
+        ..Machine::new(arch, args.mem, boot)
     })
 }
 

@@ -64,6 +64,10 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
         drives::flash(&mut argv, flash);
     }
     drives::drives(&mut argv, machine);
+    drives::loose(&mut argv, machine);
+    if machine.screen {
+        argv.option("-device", screen(machine.arch));
+    }
     if let Boot::Kernel { kernel, initrd, cmdline } = &machine.boot {
         argv.option("-kernel", kernel);
         if let Some(initrd) = initrd {
@@ -90,6 +94,14 @@ impl Argv {
     }
 }
 
+/// Name the graphics card whose picture firmware and kernels draw.
+fn screen(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Amd64 => "VGA",
+        Arch::Arm64 => "ramfb",
+    }
+}
+
 fn board(machine: &Machine) -> &'static str {
     match machine.arch {
         // The older PC has the older disks.
@@ -111,7 +123,6 @@ fn processor(arch: Arch, accelerator: Accelerator) -> &'static str {
     }
 }
 
-/// Append the network card, if there is one. A machine that boots over the network has one in any case.
 /// A virtio port: what is written into the socket, the host's init reads, and the other way round.
 fn control(argv: &mut Argv, machine: &Machine) {
     let Some(path) = &machine.control else { return };
@@ -122,6 +133,7 @@ fn control(argv: &mut Argv, machine: &Machine) {
     argv.option("-device", format!("virtserialport,chardev=control0,name={}", hullkit_init::control::PORT));
 }
 
+/// Append the network card, if there is one. A machine that boots over the network has one in any case.
 fn network(argv: &mut Argv, machine: &Machine) {
     let mut netdev = OsString::from("user,id=net0");
     for publish in machine.network.iter().flatten() {

@@ -1,0 +1,245 @@
+//! One step on one host: look until it is true, or do it.
+
+use std::time::{Duration, Instant};
+
+use hullkit_init::control::protocol::{Exec, How, LogsWanted, Named, Reply, Request, State};
+use linuxkit_yaml::test::{Action, ExecAnswer, LogLines, Step, Wanted};
+
+use super::guest::Unanswered;
+use super::host::Host;
+use super::probe::{self, Complaint};
+use super::services;
+use crate::vm::Outcome;
+
+/// How long something may take to become true, if a step does not say.
+const USUAL: Duration = Duration::from_secs(60);
+
+/// Time between two looks, unless something happens.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long init may take to answer a question that it answers at once.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What of a program's output is shown.
+const SHOWN: usize = 4096;
+
+/// How a look ended that did not find what it should.
+enum Look {
+    /// It may still come.
+    Later(Complaint),
+    /// It will not.
+    Never(Complaint),
+}
+
+impl From<Complaint> for Look {
+    fn from(complaint: Complaint) -> Self {
+        Self::Later(complaint)
+    }
+}
+
+impl From<Unanswered> for Look {
+    fn from(error: Unanswered) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+/// Take a step.
+///
+/// In: `end`, when the whole boot must be over. Out: nothing, or why it is not true.
+pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(), Complaint> {
+    let deadline = (Instant::now() + step.within.map_or(USUAL, |within| within.0)).min(end);
+    match &step.action {
+        Action::Healthy(wanted) => until(host, deadline, |host| healthy(host, wanted)),
+        Action::Http(page) => {
+            let port = published(host, page.port.value)?;
+            until(host, deadline, |_| {
+                probe::http(port, &page.path, page.status.value, page.contains.as_deref()).map(drop).map_err(Into::into)
+            })
+        }
+        Action::Tcp(tcp) => {
+            let port = published(host, tcp.port.value)?;
+            until(host, deadline, |_| {
+                probe::tcp(port, tcp.send.as_bytes(), tcp.contains.as_deref()).map_err(Into::into)
+            })
+        }
+        Action::Exec(wanted) => until(host, deadline, |host| exec(host, wanted, step.within.is_some(), deadline)),
+        Action::File(file) => {
+            let wanted = ExecAnswer {
+                service: file.service.clone(),
+                command: linuxkit_yaml::Spanned::unplaced(vec!["cat".to_owned(), file.path.value.clone()]),
+                exit: 0,
+                contains: file.contains.clone(),
+                never: file.never.clone(),
+            };
+            until(host, deadline, |host| exec(host, &wanted, step.within.is_some(), deadline))
+        }
+        Action::Log(wanted) => until(host, deadline, |host| log(host, wanted)),
+        Action::Kill(name) => kill(host, name, deadline),
+        Action::Stop(name) => named(host, Request::Stop(Named { service: name.value.clone() }), deadline),
+        Action::Start(name) => named(host, Request::Start(Named { service: name.value.clone() }), deadline),
+        Action::Restart(name) => named(host, Request::Restart(Named { service: name.value.clone() }), deadline),
+        Action::Unplug(name) => plug(host, name, false),
+        Action::Plug(name) => plug(host, name, true),
+        Action::Reboot => {
+            match host.go_down(How::Reboot, deadline) {
+                Outcome::Rebooted => {}
+                other => return Err(format!("the host did not reboot in order: {}", told(&other))),
+            }
+            host.again().map_err(|error| error.to_string())
+        }
+        Action::PowerCut => {
+            let _ = host.vm.stop();
+            host.again().map_err(|error| error.to_string())
+        }
+        Action::Snapshot(name) => host.snapshot(name).map_err(|cause| format!("could not copy the disks: {cause}")),
+        Action::Restore(name) => {
+            let _ = host.vm.stop();
+            host.restore(name).map_err(|cause| format!("could not copy the disks: {cause}"))?;
+            host.again().map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Look until it is true, the time is over, or the host is lost.
+fn until(
+    host: &mut Host<'_>,
+    deadline: Instant,
+    mut look: impl FnMut(&mut Host<'_>) -> Result<(), Look>,
+) -> Result<(), Complaint> {
+    let begun = Instant::now();
+    loop {
+        // Before the look: what it finds may have been the last thing the host did.
+        let lost = host.is_lost();
+        match look(host) {
+            Ok(()) => return Ok(()),
+            Err(Look::Never(complaint)) => return Err(complaint),
+            Err(Look::Later(complaint)) if lost => return Err(complaint),
+            Err(Look::Later(complaint)) if Instant::now() >= deadline => {
+                return Err(format!("{complaint}, after {:.0} s", begun.elapsed().as_secs_f64()));
+            }
+            Err(Look::Later(_)) => host.guest.wait(PAUSE),
+        }
+    }
+}
+
+/// Wait no longer than init needs for an answer, or the whole has time.
+fn soon(deadline: Instant) -> Instant {
+    deadline.min(Instant::now() + ANSWER)
+}
+
+fn answers(host: &Host<'_>) -> Result<(), Look> {
+    match host.guest.said().version {
+        Some(_) => Ok(()),
+        None => Err(Look::Later("init has not answered yet".to_owned())),
+    }
+}
+
+/// Look whether services work. All of them are there only once the boot is over.
+fn healthy(host: &Host<'_>, wanted: &Wanted) -> Result<(), Look> {
+    answers(host)?;
+    let list = host.guest.services(Instant::now() + ANSWER)?;
+    let ready = host.guest.said().ready().is_some();
+    match services::complaint(&list, wanted) {
+        Some(complaint) => Err(complaint.into()),
+        None if !ready && *wanted == Wanted::All => Err("the boot is not over".to_owned().into()),
+        None => Ok(()),
+    }
+}
+
+/// Look whether services still work that did a moment ago.
+pub(super) fn still_healthy(host: &mut Host<'_>, wanted: &Wanted, end: Instant) -> Result<(), Complaint> {
+    // A service that has just been started again is given the time that any other is.
+    until(host, end.min(Instant::now() + Duration::from_secs(1)), |host| healthy(host, wanted))
+}
+
+fn published(host: &Host<'_>, port: u16) -> Result<u16, Complaint> {
+    host.port(port).ok_or_else(|| format!("port {port} of the host is not published"))
+}
+
+fn exec(host: &Host<'_>, wanted: &ExecAnswer, patient: bool, deadline: Instant) -> Result<(), Look> {
+    answers(host)?;
+    let exec = Exec { service: wanted.service.value.clone(), command: wanted.command.value.clone(), ..Exec::default() };
+    let answers = host.guest.call(Request::Exec(exec), deadline)?;
+    let mut output = Vec::new();
+    for reply in &answers.replies {
+        if let Reply::Output { bytes, .. } = reply {
+            output.extend_from_slice(&bytes.0);
+        }
+    }
+    let text = String::from_utf8_lossy(&output);
+    let said = probe::shown(&output[..output.len().min(SHOWN)]);
+    let complaint = if answers.code != wanted.exit {
+        format!("it ended with {}, not with {}, and said {said}", answers.code, wanted.exit)
+    } else if let Some(lacks) = wanted.contains.as_ref().filter(|wanted| !text.contains(*wanted)) {
+        format!("its output lacks `{lacks}`: {said}")
+    } else if let Some(has) = wanted.never.as_ref().filter(|wanted| text.contains(*wanted)) {
+        format!("its output has `{has}`: {said}")
+    } else {
+        return Ok(());
+    };
+    // A program that is run twice does its work twice: only if the step asks for it.
+    Err(if patient { Look::Later(complaint) } else { Look::Never(complaint) })
+}
+
+fn log(host: &Host<'_>, wanted: &LogLines) -> Result<(), Look> {
+    answers(host)?;
+    let services = wanted.service.iter().map(|name| name.value.clone()).collect();
+    let logs = LogsWanted { services, follow: false, tail: None };
+    let answers = host.guest.call(Request::Logs(logs), Instant::now() + ANSWER)?;
+    let (mut found, mut unwanted) = (wanted.contains.is_none(), None);
+    for reply in &answers.replies {
+        let Reply::Line(line) = reply else { continue };
+        found |= wanted.contains.as_ref().is_some_and(|text| line.text.contains(text));
+        if wanted.never.as_ref().is_some_and(|text| line.text.contains(text)) {
+            unwanted
+                .get_or_insert_with(|| format!("`{}` printed {}", line.service, probe::shown(line.text.as_bytes())));
+        }
+    }
+    match (unwanted, &wanted.contains) {
+        (Some(complaint), _) => Err(Look::Never(complaint)),
+        (None, Some(text)) if !found => Err(format!("nothing printed has `{text}`").into()),
+        _ => Ok(()),
+    }
+}
+
+/// Make a call that is over when it is done.
+fn named(host: &Host<'_>, request: Request, deadline: Instant) -> Result<(), Complaint> {
+    host.guest.call(request, deadline).map(drop).map_err(|error| error.to_string())
+}
+
+/// Kill a service, and wait until init has noticed.
+fn kill(host: &mut Host<'_>, name: &str, deadline: Instant) -> Result<(), Complaint> {
+    let list = host.guest.services(soon(deadline)).map_err(|error| error.to_string())?;
+    let find = |list: &[hullkit_init::control::protocol::Service]| list.iter().find(|one| one.name == name).cloned();
+    let before = find(&list).ok_or_else(|| services::unknown(&list, name))?;
+    named(host, Request::Kill(Named { service: name.to_owned() }), soon(deadline))?;
+    until(host, deadline, |host| {
+        let now = find(&host.guest.services(soon(deadline))?);
+        match now.filter(|now| now.state == State::Running && now.pid == before.pid) {
+            Some(_) => Err(format!("`{name}` still runs").into()),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Pull something out, or plug it in again.
+fn plug(host: &Host<'_>, name: &str, plugged: bool) -> Result<(), Complaint> {
+    let done = match host.loose(name) {
+        Some(disk) if plugged => host.vm.plug(&disk.device()),
+        Some(disk) => host.vm.unplug(&disk.id()),
+        None => host.vm.set_link(plugged),
+    };
+    done.map_err(|error| error.to_string())
+}
+
+/// Say how a machine ended.
+pub(super) fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::PoweredOff => "it powered off".to_owned(),
+        Outcome::Rebooted => "it reset itself".to_owned(),
+        Outcome::Panicked { line } => format!("its kernel panicked: {line}"),
+        Outcome::TimedOut => "it did not end in time".to_owned(),
+        Outcome::Killed => "it was ended".to_owned(),
+        Outcome::QemuFailed { stderr } => format!("QEMU failed: {stderr}"),
+    }
+}
