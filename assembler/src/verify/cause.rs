@@ -111,7 +111,7 @@ fn place(evidence: &Evidence<'_>) -> String {
 fn silence(console: &[String]) -> String {
     match reached(console) {
         Reached::Nothing => "nothing came from the machine: its firmware found nothing to boot, the loader hangs, or its kernel prints \
-                             elsewhere (`console=ttyS0`; arm64: `ttyAMA0`)"
+                             nothing (`quiet`) or elsewhere (`console=ttyS0`; arm64: `ttyAMA0`)"
             .to_owned(),
         Reached::Firmware => format!("the kernel did not begin{}", last(console)),
         Reached::Kernel => format!("the kernel began, and init did not{}", last(console)),

@@ -209,7 +209,9 @@ impl<'a> Host<'a> {
         let deadline = Instant::now() + LAST_WORDS;
         let ill = self.guest.services(deadline).unwrap_or_default();
         let ill = services::suspects(&ill).map(|service| service.name.clone());
-        let names: Vec<String> = ill.chain([INIT.to_owned(), KERNEL.to_owned()]).collect();
+        // The kernel's are on the console, unless that is somewhere else.
+        let kernel = self.vm.console().tail(1).is_empty().then(|| KERNEL.to_owned());
+        let names: Vec<String> = ill.chain([INIT.to_owned()]).chain(kernel).collect();
         let fetch = |name: String| {
             let wanted = LogsWanted { services: vec![name.clone()], follow: false, tail: Some(SHOWN as u64) };
             let replies = self.guest.call(Request::Logs(wanted), deadline).ok()?.replies.into_iter();

@@ -32,7 +32,7 @@ use host::Host;
 
 pub use cell::{Cell, Starter, matrix};
 pub use machine::{Hardware, Subject, subject};
-pub use verdict::{Done, HostReport, Outcome, StepResult, Verdict};
+pub use verdict::{Done, HostReport, Outcome, Place, StepResult, Verdict};
 
 /// How long a boot may take with all that is done to it, if the test does not say.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -148,7 +148,7 @@ fn take_all(trial: &Trial<'_>, hosts: &mut [Host<'_>], end: Instant, done: &mut 
         test.steps.clone()
     };
     let mut passed = true;
-    let mut record = |name: String, at: Option<(String, u32)>, act: &mut dyn FnMut() -> Result<(), String>| {
+    let mut record = |name: String, at: Option<Place>, act: &mut dyn FnMut() -> Result<(), String>| {
         if !passed {
             done.push(Done { name, result: StepResult::Skipped, took: Duration::ZERO, at });
             return;
@@ -162,7 +162,7 @@ fn take_all(trial: &Trial<'_>, hosts: &mut [Host<'_>], end: Instant, done: &mut 
         done.push(Done { name, result, took: begun.elapsed(), at });
     };
     if let Some(budget) = &test.budget.size {
-        let at = Some((budget.at.file.to_string(), budget.at.line));
+        let at = Place::of(&budget.at);
         record(format!("size is at most {}", budget.value), at, &mut || size(trial.subjects, budget.value.0));
     }
     for (number, step) in steps.iter().enumerate() {
@@ -173,17 +173,17 @@ fn take_all(trial: &Trial<'_>, hosts: &mut [Host<'_>], end: Instant, done: &mut 
             Some(host) if trial.subjects.len() > 1 => format!("{host}: {name}"),
             _ => name,
         };
-        let at = (step.at.line > 0).then(|| (step.at.file.to_string(), step.at.line));
+        let at = Place::of(&step.at);
         record(name, at, &mut || step::take(step, host, end));
     }
     if let Some(budget) = &test.budget.boot_time {
-        let at = Some((budget.at.file.to_string(), budget.at.line));
+        let at = Place::of(&budget.at);
         record(format!("the boot takes at most {}", budget.value), at, &mut || {
             hosts.iter_mut().try_for_each(|host| boot_time(host, budget.value.0, end))
         });
     }
     if let Some(budget) = &test.budget.ram {
-        let at = Some((budget.at.file.to_string(), budget.at.line));
+        let at = Place::of(&budget.at);
         record(format!("RAM of {} is enough", budget.value), at, &mut || hosts.iter().try_for_each(|host| ram(host)));
     }
     // What was well must be so when all is over, unless something was done to it since.

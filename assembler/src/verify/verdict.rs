@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use linuxkit_yaml::Position;
 use serde::{Serialize, Serializer};
 
 /// What came of one boot.
@@ -55,18 +56,42 @@ pub struct Done {
     /// What it is, in a few words.
     pub name: String,
     /// What came of it.
+    #[serde(flatten)]
     pub result: StepResult,
     /// How long it took.
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
     /// Where the user wrote it: file and line.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<(String, u32)>,
+    pub at: Option<Place>,
+}
+
+/// A line that a user wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl Place {
+    /// Take over where a word of a test stands; nothing if no file has it.
+    #[must_use]
+    pub fn of(at: &Position) -> Option<Self> {
+        (at.line > 0).then(|| Self { file: at.file.to_string(), line: at.line })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.file, self.line)
+    }
 }
 
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(tag = "result", content = "why", rename_all = "lowercase")]
 pub enum StepResult {
     /// It is true, or done.
     Passed,

@@ -11,7 +11,7 @@ pub fn github(name: &str, verdicts: &[Verdict]) -> String {
     let lines = bad.map(|verdict| {
         let at = verdict.failed_step().and_then(|(step, _)| step.at.clone());
         let place = match at {
-            Some((file, line)) => format!("file={},line={line}", property(&file)),
+            Some(at) => format!("file={},line={}", property(&at.file), at.line),
             None => format!("file={}", property(name)),
         };
         let title = property(&format!("{} {}", verdict.cell, verdict.result));

@@ -76,7 +76,7 @@ fn suite(xml: &mut String, name: &str, verdict: &Verdict, counts: &Counts) {
             StepResult::Skipped => xml.push_str("><skipped/></testcase>\n"),
             StepResult::Failed(why) => {
                 let cause = verdict.cause.as_deref().unwrap_or_default();
-                let at = step.at.as_ref().map(|(file, line)| format!("\n{file}:{line}")).unwrap_or_default();
+                let at = step.at.as_ref().map(|at| format!("\n{at}")).unwrap_or_default();
                 let text = escaped(&format!("{cause}{at}"));
                 let _ = writeln!(xml, "><failure message=\"{}\">{text}</failure></testcase>", escaped(why));
             }

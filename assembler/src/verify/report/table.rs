@@ -57,7 +57,7 @@ pub fn failure(verdict: &Verdict) -> String {
             .at
             .as_ref()
             .filter(|_| !why.is_empty())
-            .map(|(file, line)| format!(" ({file}:{line})"))
+            .map(|at| format!(" ({at})"))
             .unwrap_or_default();
         let _ = writeln!(text, "  {mark:6}  {:>6.2} s  {}{why}{at}", step.took.as_secs_f64(), step.name);
     }

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use super::*;
-use crate::verify::{Done, HostReport, StepResult};
+use crate::verify::{Done, HostReport, Place, StepResult};
 
 fn verdicts() -> [Verdict; 3] {
     let step = |name: &str, result| Done {
         name: name.into(),
         result,
         took: Duration::from_millis(1500),
-        at: Some(("web.test.yml".into(), 3)),
+        at: Some(Place { file: "web.test.yml".into(), line: 3 }),
     };
     let passed = Verdict {
         cell: "amd64".into(),
@@ -88,6 +88,6 @@ fn annotations_point_at_the_line() {
 fn json_is_whole() {
     let value: serde_json::Value = serde_json::from_str(&json("web.yml", &verdicts())).expect("JSON");
     assert_eq!(value["verdicts"][0]["hosts"][0]["boot_time"], 2.345);
-    assert_eq!(value["verdicts"][1]["steps"][1]["result"]["failed"], "no\nanswer");
+    assert_eq!(value["verdicts"][1]["steps"][1]["why"], "no\nanswer");
     assert_eq!(value["counts"]["unable"], 1);
 }
