@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueEnum as _;
+use serde::Deserialize;
 
 use super::VerifyError;
 use crate::platform::Arch;
@@ -25,7 +26,8 @@ impl Starter {
 }
 
 /// One boot: which machine, by which firmware, from which file on which bus.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Cell {
     /// What the machine is.
     pub arch: Arch,
@@ -110,6 +112,14 @@ impl FromStr for Cell {
             (Some(cell), true) => Ok(cell),
             _ => Err(VerifyError::Cell { text: text.to_owned(), what: "it means several boots".to_owned() }),
         }
+    }
+}
+
+impl TryFrom<String> for Cell {
+    type Error = VerifyError;
+
+    fn try_from(text: String) -> Result<Self, VerifyError> {
+        text.parse()
     }
 }
 

@@ -39,6 +39,8 @@ struct Shared {
 pub(super) struct Said {
     /// Version of its protocol, once it has answered at all.
     pub(super) version: Option<u32>,
+    /// When it did so first.
+    pub(super) answered: Option<Instant>,
     /// What has happened, in order.
     pub(super) events: Vec<Event>,
     /// The other end is gone.
@@ -223,7 +225,10 @@ impl Shared {
 impl Said {
     fn take(&mut self, answer: Answer, size: usize) {
         match (answer.id, answer.reply) {
-            (HELLO, Reply::Hello { version, .. }) => self.version = Some(version),
+            (HELLO, Reply::Hello { version, .. }) => {
+                self.version = Some(version);
+                self.answered.get_or_insert_with(Instant::now);
+            }
             (EVENTS, Reply::Event(event)) if self.events.len() < KEPT => self.events.push(event),
             (HELLO | EVENTS, _) => {}
             (id, reply) => {

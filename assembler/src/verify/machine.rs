@@ -40,13 +40,45 @@ pub struct Hardware {
     pub extra: Vec<std::ffi::OsString>,
 }
 
+/// What a machine boots, what it has it on, what starts it, and the files that are read for it.
+#[derive(Debug)]
+pub struct Booted {
+    /// What it boots.
+    pub boot: Boot,
+    /// Its disk or CD, if that is where it is.
+    pub drives: Vec<Drive>,
+    /// What starts it.
+    pub firmware: Firmware,
+    /// The files.
+    pub files: Vec<PathBuf>,
+}
+
+/// Find what a cell boots among the files of a build.
+///
+/// In: `name`, the first part of the files' names; `words`, put before the kernel's command line where that is a file of its own.
+///
+/// # Errors
+///
+/// [`VerifyError`]: a file is missing, or there is no firmware.
+pub fn booted(cell: &Cell, name: &Path, words: &str) -> Result<Booted, VerifyError> {
+    let firmware = match cell.firmware {
+        Starter::Bios => Firmware::Board,
+        Starter::Uefi => Firmware::Uefi(find_uefi(cell.arch)?),
+    };
+    let (boot, drives, files) = match cell.file(name) {
+        None => kernel(cell, name, words)?,
+        Some(file) => image(cell, file)?,
+    };
+    Ok(Booted { boot, drives, firmware, files })
+}
+
 /// Describe the machine that boots one of a build's formats.
 ///
 /// In: `name`, the first part of the files' names; `host`, whose ports the test's steps ask, if there are several.
 ///
 /// # Errors
 ///
-/// [`VerifyError`]: a file is missing, or there is no firmware.
+/// As [`booted`].
 pub fn subject(
     cell: &Cell,
     name: &Path,
@@ -54,18 +86,11 @@ pub fn subject(
     host: Option<&str>,
     hardware: &Hardware,
 ) -> Result<Subject, VerifyError> {
-    let (boot, drives, files) = match cell.file(name) {
-        None => kernel(cell, name)?,
-        Some(file) => image(cell, file)?,
-    };
+    let Booted { boot, drives, firmware, files } = booted(cell, name, "")?;
     let mut size = 0;
     for file in &files {
         size += fs::metadata(file).map_err(|cause| VerifyError::File { path: file.clone(), cause })?.len();
     }
-    let firmware = match cell.firmware {
-        Starter::Bios => Firmware::Board,
-        Starter::Uefi => Firmware::Uefi(find_uefi(cell.arch)?),
-    };
     // A kernel that is handed over says all on its console; firmware and loaders may say it on a screen alone.
     let screen = boot == Boot::Drives || cell.firmware == Starter::Uefi;
     let disks: Vec<(String, u64)> =
@@ -100,26 +125,26 @@ fn ports(test: &Test, host: Option<&str>) -> Vec<Publish> {
     ports.into_iter().map(|guest| Publish { host: 0, guest, protocol: Protocol::Tcp }).collect()
 }
 
-type Booted = (Boot, Vec<Drive>, Vec<PathBuf>);
+type Parts = (Boot, Vec<Drive>, Vec<PathBuf>);
 
-fn kernel(cell: &Cell, name: &Path) -> Result<Booted, VerifyError> {
+fn kernel(cell: &Cell, name: &Path, words: &str) -> Result<Parts, VerifyError> {
+    if cell.format != Format::KernelInitrd {
+        return Err(VerifyError::Cell { text: cell.format.name(), what: "it is booted from a web server".to_owned() });
+    }
     let file = |ending| cell::file(name, ending);
     let path = file("-cmdline");
     let cmdline = fs::read_to_string(&path).map_err(|cause| VerifyError::File { path, cause })?;
     let files = vec![file("-kernel"), file("-initrd.img")];
-    if cell.format != Format::KernelInitrd {
-        return Err(VerifyError::Cell { text: cell.format.name(), what: "it is booted from a web server".to_owned() });
-    }
     let boot = Boot::Kernel {
         kernel: file("-kernel"),
         initrd: Some(file("-initrd.img")),
-        cmdline: with_console(cell.arch, &cmdline),
+        cmdline: with_console(cell.arch, format!("{words} {}", cmdline.trim()).trim()),
     };
     Ok((boot, Vec::new(), files))
 }
 
 /// Describe what boots one file: a program of the firmware's, a disk or a CD.
-fn image(cell: &Cell, file: PathBuf) -> Result<Booted, VerifyError> {
+fn image(cell: &Cell, file: PathBuf) -> Result<Parts, VerifyError> {
     let layout = match Image::of_file(&file)? {
         Some(Image::Program) => {
             let boot = Boot::Kernel { kernel: file.clone(), initrd: None, cmdline: String::new() };

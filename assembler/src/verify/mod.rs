@@ -31,7 +31,7 @@ use crate::vm::{Tools, VmError};
 use host::Host;
 
 pub use cell::{Cell, Starter, matrix};
-pub use machine::{Hardware, Subject, subject};
+pub use machine::{Booted, Hardware, Subject, booted, subject};
 pub use verdict::{Done, HostReport, Outcome, Place, StepResult, Verdict};
 
 /// How long a boot may take with all that is done to it, if the test does not say.

@@ -43,26 +43,43 @@ impl From<Unanswered> for Look {
     }
 }
 
+/// How long a step has.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    begun: Instant,
+    within: Duration,
+    end: Instant,
+}
+
+impl Patience {
+    /// Tell when it is over. What firmware and kernel take does not count, or a test would say something else of each format.
+    fn deadline(&self, host: &Host<'_>) -> Instant {
+        let answered = host.guest.said().answered;
+        answered.map_or(self.end, |answered| (answered.max(self.begun) + self.within).min(self.end))
+    }
+}
+
 /// Take a step.
 ///
 /// In: `end`, when the whole boot must be over. Out: nothing, or why it is not true.
 pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(), Complaint> {
-    let deadline = (Instant::now() + step.within.map_or(USUAL, |within| within.0)).min(end);
+    let patience = Patience { begun: Instant::now(), within: step.within.map_or(USUAL, |within| within.0), end };
+    let deadline = patience.deadline(host);
     match &step.action {
-        Action::Healthy(wanted) => until(host, deadline, |host| healthy(host, wanted)),
+        Action::Healthy(wanted) => until(host, patience, |host| healthy(host, wanted)),
         Action::Http(page) => {
             let port = published(host, page.port.value)?;
-            until(host, deadline, |_| {
+            until(host, patience, |_| {
                 probe::http(port, &page.path, page.status.value, page.contains.as_deref()).map(drop).map_err(Into::into)
             })
         }
         Action::Tcp(tcp) => {
             let port = published(host, tcp.port.value)?;
-            until(host, deadline, |_| {
+            until(host, patience, |_| {
                 probe::tcp(port, tcp.send.as_bytes(), tcp.contains.as_deref()).map_err(Into::into)
             })
         }
-        Action::Exec(wanted) => until(host, deadline, |host| exec(host, wanted, step.within.is_some(), deadline)),
+        Action::Exec(wanted) => until(host, patience, |host| exec(host, wanted, step.within.is_some(), patience)),
         Action::File(file) => {
             let wanted = ExecAnswer {
                 service: file.service.clone(),
@@ -71,10 +88,10 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(),
                 contains: file.contains.clone(),
                 never: file.never.clone(),
             };
-            until(host, deadline, |host| exec(host, &wanted, step.within.is_some(), deadline))
+            until(host, patience, |host| exec(host, &wanted, step.within.is_some(), patience))
         }
-        Action::Log(wanted) => until(host, deadline, |host| log(host, wanted)),
-        Action::Kill(name) => kill(host, name, deadline),
+        Action::Log(wanted) => until(host, patience, |host| log(host, wanted)),
+        Action::Kill(name) => kill(host, name, patience),
         Action::Stop(name) => named(host, Request::Stop(Named { service: name.value.clone() }), deadline),
         Action::Start(name) => named(host, Request::Start(Named { service: name.value.clone() }), deadline),
         Action::Restart(name) => named(host, Request::Restart(Named { service: name.value.clone() }), deadline),
@@ -103,10 +120,9 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(),
 /// Look until it is true, the time is over, or the host is lost.
 fn until(
     host: &mut Host<'_>,
-    deadline: Instant,
+    patience: Patience,
     mut look: impl FnMut(&mut Host<'_>) -> Result<(), Look>,
 ) -> Result<(), Complaint> {
-    let begun = Instant::now();
     loop {
         // Before the look: what it finds may have been the last thing the host did.
         let lost = host.is_lost();
@@ -114,8 +130,8 @@ fn until(
             Ok(()) => return Ok(()),
             Err(Look::Never(complaint)) => return Err(complaint),
             Err(Look::Later(complaint)) if lost => return Err(complaint),
-            Err(Look::Later(complaint)) if Instant::now() >= deadline => {
-                return Err(format!("{complaint}, after {:.0} s", begun.elapsed().as_secs_f64()));
+            Err(Look::Later(complaint)) if Instant::now() >= patience.deadline(host) => {
+                return Err(format!("{complaint}, after {:.0} s", patience.begun.elapsed().as_secs_f64()));
             }
             Err(Look::Later(_)) => host.guest.wait(PAUSE),
         }
@@ -149,17 +165,18 @@ fn healthy(host: &Host<'_>, wanted: &Wanted) -> Result<(), Look> {
 /// Look whether services still work that did a moment ago.
 pub(super) fn still_healthy(host: &mut Host<'_>, wanted: &Wanted, end: Instant) -> Result<(), Complaint> {
     // A service that has just been started again is given the time that any other is.
-    until(host, end.min(Instant::now() + Duration::from_secs(1)), |host| healthy(host, wanted))
+    let patience = Patience { begun: Instant::now(), within: Duration::from_secs(1), end };
+    until(host, patience, |host| healthy(host, wanted))
 }
 
 fn published(host: &Host<'_>, port: u16) -> Result<u16, Complaint> {
     host.port(port).ok_or_else(|| format!("port {port} of the host is not published"))
 }
 
-fn exec(host: &Host<'_>, wanted: &ExecAnswer, patient: bool, deadline: Instant) -> Result<(), Look> {
+fn exec(host: &Host<'_>, wanted: &ExecAnswer, patient: bool, patience: Patience) -> Result<(), Look> {
     answers(host)?;
     let exec = Exec { service: wanted.service.value.clone(), command: wanted.command.value.clone(), ..Exec::default() };
-    let answers = host.guest.call(Request::Exec(exec), deadline)?;
+    let answers = host.guest.call(Request::Exec(exec), patience.deadline(host))?;
     let mut output = Vec::new();
     for reply in &answers.replies {
         if let Reply::Output { bytes, .. } = reply {
@@ -208,12 +225,13 @@ fn named(host: &Host<'_>, request: Request, deadline: Instant) -> Result<(), Com
 }
 
 /// Kill a service, and wait until init has noticed.
-fn kill(host: &mut Host<'_>, name: &str, deadline: Instant) -> Result<(), Complaint> {
+fn kill(host: &mut Host<'_>, name: &str, patience: Patience) -> Result<(), Complaint> {
+    let deadline = patience.deadline(host);
     let list = host.guest.services(soon(deadline)).map_err(|error| error.to_string())?;
     let find = |list: &[hullkit_init::control::protocol::Service]| list.iter().find(|one| one.name == name).cloned();
     let before = find(&list).ok_or_else(|| services::unknown(&list, name))?;
     named(host, Request::Kill(Named { service: name.to_owned() }), soon(deadline))?;
-    until(host, deadline, |host| {
+    until(host, patience, |host| {
         let now = find(&host.guest.services(soon(deadline))?);
         match now.filter(|now| now.state == State::Running && now.pid == before.pid) {
             Some(_) => Err(format!("`{name}` still runs").into()),

@@ -53,12 +53,7 @@ pub fn failure(verdict: &Verdict) -> String {
             StepResult::Failed(why) => ("FAILED", format!(": {why}")),
             StepResult::Skipped => ("-", String::new()),
         };
-        let at = step
-            .at
-            .as_ref()
-            .filter(|_| !why.is_empty())
-            .map(|at| format!(" ({at})"))
-            .unwrap_or_default();
+        let at = step.at.as_ref().filter(|_| !why.is_empty()).map(|at| format!(" ({at})")).unwrap_or_default();
         let _ = writeln!(text, "  {mark:6}  {:>6.2} s  {}{why}{at}", step.took.as_secs_f64(), step.name);
     }
     for host in &verdict.hosts {
