@@ -7,6 +7,7 @@ pub mod completion;
 pub mod config;
 pub mod ctl;
 pub mod lint;
+pub mod machines;
 pub mod notices;
 pub mod pkg;
 pub mod plan;
@@ -61,6 +62,14 @@ pub enum Verb {
     Test(test::TestArgs),
     /// Print what a manifest means today: every image by digest, every container's final configuration.
     Plan(plan::PlanArgs),
+    /// List the machines that run, and those that ran on their own.
+    Ps(machines::PsArgs),
+    /// See and use the console of a machine that runs on its own.
+    Attach(machines::AttachArgs),
+    /// End machines.
+    Stop(machines::StopArgs),
+    /// Forget machines that have ended.
+    Rm(machines::RmArgs),
     /// Tell what is wrong, or probably not meant, in a manifest.
     Lint(lint::LintArgs),
     /// Ask a running machine what its containers do, and tell it what to do.
@@ -184,6 +193,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Test(args) => return Ok(test::run(&args, global)),
         Verb::Plan(args) => plan::run(&args, global)?,
         Verb::Ctl(args) => return Ok(ctl::run(&args)),
+        Verb::Ps(args) => machines::ps(&args)?,
+        Verb::Attach(args) => machines::attach(&args)?,
+        Verb::Stop(args) => machines::stop(&args)?,
+        Verb::Rm(args) => machines::rm(&args)?,
         Verb::Lint(args) => return lint::run(&args, global),
         Verb::Config(args) => config::run(&args, global)?,
         Verb::Schema(args) => schema::run(&args)?,

@@ -30,16 +30,20 @@ mod outcome;
 mod publish;
 mod qemu;
 mod qmp;
+mod share;
 mod signals;
 mod start;
 mod terminal;
 
 pub use accel::{Accel, Choice, HostFacts};
 pub use argv::{Accelerator, argv};
-pub use attach::{HELP, attach};
+pub use attach::{HELP, attach, attach_to};
 pub use cmdline::with_console;
 pub use console::{Console, Line, Missed};
-pub use control::{ControlSocket, names as machine_names, socket as machine_socket};
+pub use control::{
+    ControlSocket, Known, Record, console as machine_console, find as find_machine, forget as forget_machine,
+    known as known_machines, socket as machine_socket,
+};
 pub use drive::{Bus, DiskLayout, Drive, LooseDisk, Writes};
 pub use error::VmError;
 pub use firmware::{Firmware, Flash, find_uefi};
@@ -49,5 +53,6 @@ pub use machine::{Boot, Machine, Memory};
 pub use outcome::{Cause, Outcome};
 pub use publish::{Protocol, Publish};
 pub use qemu::find_qemu;
+pub use share::SharedConsole;
 pub use signals::{Signal, on_signal};
 pub use start::{Sink, Stopper, Tools, Vm};
