@@ -39,18 +39,20 @@ pub(super) struct Host<'a> {
 impl<'a> Host<'a> {
     /// Start its machine.
     ///
-    /// In: `folder`, which is its own; `keeps`, whether what is written to its disks outlives a boot.
+    /// In: `folder`, which is its own; `keeps`, whether what is written to its disks outlives a boot; `lan`, what it is on with others.
     pub(super) fn start(
         subject: &'a Subject,
         tools: &'a Tools,
         folder: PathBuf,
         keeps: bool,
+        lan: Option<(PathBuf, u8)>,
     ) -> Result<Self, VerifyError> {
         let failed = |path: &Path, cause| VerifyError::File { path: path.to_owned(), cause };
         fs::create_dir_all(&folder).map_err(|cause| failed(&folder, cause))?;
         let control = ControlSocket::claim_any(&subject.control)?;
         let mut machine = subject.machine.clone();
         machine.control = Some(control.path().to_owned());
+        machine.lan = lan;
         if keeps {
             for drive in &mut machine.drives {
                 let copy = folder.join(drive.path.file_name().unwrap_or_default());

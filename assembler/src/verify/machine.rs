@@ -36,6 +36,8 @@ pub struct Hardware {
     pub memory: Memory,
     /// Processors.
     pub cpus: NonZeroU16,
+    /// A file that is the host's user data.
+    pub user_data: Option<PathBuf>,
     /// Arguments appended to QEMU's.
     pub extra: Vec<std::ffi::OsString>,
 }
@@ -103,6 +105,7 @@ pub fn subject(
         loose: loose.collect(),
         network: Some(ports(test, host)),
         screen,
+        user_data: hardware.user_data.clone(),
         extra: hardware.extra.clone(),
         ..Machine::new(cell.arch, hardware.memory, boot)
     };

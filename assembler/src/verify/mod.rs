@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use linuxkit_yaml::test::{Action, Step, Test, Wanted};
 
-use crate::vm::{Tools, VmError};
+use crate::vm::{Lan, Tools, VmError};
 use host::Host;
 
 pub use cell::{Cell, Starter, matrix};
@@ -93,13 +93,16 @@ pub fn verify(trial: &Trial<'_>, keep: Option<&dyn Fn(&Verdict)>) -> Result<Verd
     let end = begun + trial.test.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value.0);
     let keeps = trial.test.steps.iter().any(|step| restarts(&step.action));
     let several = trial.subjects.len() > 1;
+    // It has to be there as long as the machines are.
+    let lan = several.then(Lan::new).transpose()?;
     let mut hosts = Vec::new();
-    for subject in trial.subjects {
+    for (number, subject) in (1..).zip(trial.subjects) {
         let folder = match &subject.name {
             Some(name) if several => trial.folder.join(name),
             _ => trial.folder.to_owned(),
         };
-        hosts.push(Host::start(subject, trial.tools, folder, keeps)?);
+        let lan = lan.as_ref().map(|lan| (lan.socket().to_owned(), number));
+        hosts.push(Host::start(subject, trial.tools, folder, keeps, lan)?);
     }
     let mut steps = Vec::new();
     let passed = take_all(trial, &mut hosts, end, &mut steps);

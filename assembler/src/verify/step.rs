@@ -9,7 +9,7 @@ use super::guest::Unanswered;
 use super::host::Host;
 use super::probe::{self, Complaint};
 use super::services;
-use crate::vm::Outcome;
+use crate::vm::{Outcome, VmError};
 
 /// How long something may take to become true, if a step does not say.
 const USUAL: Duration = Duration::from_secs(60);
@@ -95,8 +95,8 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(),
         Action::Stop(name) => named(host, Request::Stop(Named { service: name.value.clone() }), deadline),
         Action::Start(name) => named(host, Request::Start(Named { service: name.value.clone() }), deadline),
         Action::Restart(name) => named(host, Request::Restart(Named { service: name.value.clone() }), deadline),
-        Action::Unplug(name) => plug(host, name, false),
-        Action::Plug(name) => plug(host, name, true),
+        Action::Unplug(name) => plug(host, name, false, patience),
+        Action::Plug(name) => plug(host, name, true, patience),
         Action::Reboot => {
             match host.go_down(How::Reboot, deadline) {
                 Outcome::Rebooted => {}
@@ -241,13 +241,18 @@ fn kill(host: &mut Host<'_>, name: &str, patience: Patience) -> Result<(), Compl
 }
 
 /// Pull something out, or plug it in again.
-fn plug(host: &Host<'_>, name: &str, plugged: bool) -> Result<(), Complaint> {
-    let done = match host.loose(name) {
-        Some(disk) if plugged => host.vm.plug(&disk.device()),
-        Some(disk) => host.vm.unplug(&disk.id()),
-        None => host.vm.set_link(plugged),
-    };
-    done.map_err(|error| error.to_string())
+fn plug(host: &mut Host<'_>, name: &str, plugged: bool, patience: Patience) -> Result<(), Complaint> {
+    let failed = |error: VmError| error.to_string();
+    let Some(disk) = host.loose(name).cloned() else { return host.vm.set_link(plugged).map_err(failed) };
+    if plugged {
+        return host.vm.plug(&disk.device()).map_err(failed);
+    }
+    host.vm.unplug(&disk.id()).map_err(failed)?;
+    until(host, patience, |host| match host.vm.has_device(&disk.id()) {
+        Ok(true) => Err(format!("the guest does not let go of `{name}`").into()),
+        Ok(false) => Ok(()),
+        Err(error) => Err(Look::Never(error.to_string())),
+    })
 }
 
 /// Say how a machine ended.

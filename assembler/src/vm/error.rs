@@ -53,6 +53,21 @@ pub enum VmError {
         /// What was written.
         text: String,
     },
+    /// There is no TPM for a machine that is to have one.
+    #[error("could not start `{program}`, the machine's TPM; Debian's package is `swtpm`")]
+    Tpm {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// A folder that does not parse as one to be shared.
+    #[error("`{text}` shares no folder; write `TAG=DIR`, or `TAG=DIR:ro`, the tag of letters, digits, `-` and `_`")]
+    Share {
+        /// What was written.
+        text: String,
+    },
     /// QEMU is not installed.
     #[error("`{program}` is not installed; Debian's package is `{package}`")]
     NoQemu {

@@ -210,6 +210,17 @@ impl Vm {
         self.qmp.ask("device_del", json!({ "id": id })).map(drop)
     }
 
+    /// Tell whether a device with this id is plugged in: one that was pulled out is, until its guest has let go of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::plug`].
+    pub fn has_device(&self, id: &str) -> Result<bool, VmError> {
+        let devices = self.qmp.ask("qom-list", json!({ "path": "/machine/peripheral" }))?;
+        let devices = devices.as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(devices.iter().any(|device| device.get("name").and_then(Value::as_str) == Some(id)))
+    }
+
     /// Pull the cable out of the network card, or put it in again.
     ///
     /// # Errors

@@ -9,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::Context as _;
-use linuxkit_yaml::Bytes;
 use linuxkit_yaml::test::{Host, Test};
+use linuxkit_yaml::{Bytes, Spanned};
 use rustix::fs::{FlockOperation, flock};
 
 use super::TestArgs;
-use super::file::What;
+use super::file::{self, What};
 use super::subjects::{self, Names};
 use crate::cli::Global;
 use crate::digest::Digest;
@@ -185,7 +185,15 @@ impl<'s> Setting<'s> {
             (None, None) => Memory::from_mib(USUAL_MEMORY)?,
         };
         let cpus = self.args.cpus.or_else(|| NonZeroU16::new(self.test.cpus.as_ref()?.value));
-        Ok(Hardware { memory, cpus: cpus.unwrap_or(NonZeroU16::MIN), extra: self.args.extra.clone() })
+        let user_data = host.and_then(|host| host.metadata.as_ref()).or(self.test.metadata.as_ref());
+        // A path in a test begins where the test is.
+        let beside = |path: &Spanned<String>| file::folder(Path::new(&*path.at.file)).join(&path.value);
+        Ok(Hardware {
+            memory,
+            cpus: cpus.unwrap_or(NonZeroU16::MIN),
+            user_data: user_data.map(beside),
+            extra: self.args.extra.clone(),
+        })
     }
 }
 

@@ -5,7 +5,7 @@ mod drives;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Boot, Bus, Firmware, Machine};
+use super::{Boot, Bus, Firmware, Machine, Share};
 use crate::platform::Arch;
 
 /// File descriptor on which QEMU inherits the guest's serial port: its standard input.
@@ -55,6 +55,8 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     argv.option("-device", "virtio-rng-pci,rng=rng0");
     network(&mut argv, machine);
     control(&mut argv, machine);
+    tpm(&mut argv, machine);
+    beside(&mut argv, machine);
     if machine.arch == Arch::Arm64 {
         // The power button of `virt` is a GPIO key unless firmware brings ACPI; distribution kernels for clouds
         // have no driver for it. A keyboard has a power key too.
@@ -91,6 +93,43 @@ impl Argv {
     fn option(&mut self, name: &str, value: impl Into<OsString>) {
         self.0.push(name.into());
         self.0.push(value.into());
+    }
+}
+
+/// Append the TPM, if there is one.
+fn tpm(argv: &mut Argv, machine: &Machine) {
+    let Some(path) = &machine.tpm else { return };
+    let mut chardev = OsString::from("socket,id=tpm0,path=");
+    chardev.push(OsStr::from_bytes(&drives::escaped(path.as_os_str())));
+    argv.option("-chardev", chardev);
+    argv.option("-tpmdev", "emulator,id=tpm0,chardev=tpm0");
+    let device = match machine.arch {
+        Arch::Amd64 => "tpm-tis,tpmdev=tpm0",
+        Arch::Arm64 => "tpm-tis-device,tpmdev=tpm0",
+    };
+    argv.option("-device", device);
+}
+
+/// Append what leads to others than the user: a network of machines, user data, folders.
+fn beside(argv: &mut Argv, machine: &Machine) {
+    let with = |start: &str, path: &OsStr| {
+        let mut text = OsString::from(start);
+        text.push(OsStr::from_bytes(&drives::escaped(path)));
+        text
+    };
+    if let Some((socket, number)) = &machine.lan {
+        argv.option("-netdev", with("stream,id=lan0,server=off,addr.type=unix,addr.path=", socket.as_os_str()));
+        // Locally administered, so that nobody else's card has it.
+        argv.option("-device", format!("virtio-net-pci,netdev=lan0,mac=52:54:00:4c:41:{number:02x},romfile="));
+    }
+    if let Some(file) = &machine.user_data {
+        argv.option("-fw_cfg", with("name=opt/hullkit/user-data,file=", file.as_os_str()));
+    }
+    for Share { tag, folder, readonly } in &machine.shares {
+        let access = if *readonly { ",readonly=on" } else { "" };
+        // Owners stay the guest's: who runs QEMU need not be root.
+        let start = format!("local,mount_tag={tag},security_model=mapped-xattr{access},path=");
+        argv.option("-virtfs", with(&start, folder.as_os_str()));
     }
 }
 
