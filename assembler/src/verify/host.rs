@@ -110,18 +110,23 @@ impl<'a> Host<'a> {
             || self.vm.ended_within(Duration::ZERO).is_some()
     }
 
-    /// Switch it off in order, and tell how it ended.
-    pub(super) fn power_off(&mut self) -> Outcome {
+    /// Tell it to switch itself off in order.
+    pub(super) fn tell_off(&mut self) {
         self.note_boot();
         if self.guest.said().version.is_some() {
             self.guest.power(How::Off);
-        } else if self.vm.press_power_button().is_err() {
-            return self.vm.stop();
+        } else {
+            // One that is deaf to its button is ended when it is waited for.
+            let _ = self.vm.press_power_button();
         }
+    }
+
+    /// Wait until it has switched itself off, and tell how it ended.
+    pub(super) fn off(&self) -> Outcome {
         self.vm.wait(Some(POWER_OFF))
     }
 
-    /// Start it again in order. Out: how it ended before.
+    /// Tell it to go down in order. Out: how it ended.
     pub(super) fn go_down(&mut self, how: How, deadline: Instant) -> Outcome {
         self.note_boot();
         self.guest.power(how);

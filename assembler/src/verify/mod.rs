@@ -196,12 +196,13 @@ fn take_all(trial: &Trial<'_>, hosts: &mut [Host<'_>], end: Instant, done: &mut 
         && hosts.len() == 1
         && last + 1 < steps.len()
     {
-        record(format!("{} to the end", steps[last].action), None, &mut || {
+        record(format!("to the end: {}", steps[last].action), None, &mut || {
             hosts.iter_mut().try_for_each(|host| step::still_healthy(host, wanted, end))
         });
     }
     record("power off".to_owned(), None, &mut || {
-        hosts.iter_mut().try_for_each(|host| match host.power_off() {
+        hosts.iter_mut().for_each(Host::tell_off);
+        hosts.iter().try_for_each(|host| match host.off() {
             crate::vm::Outcome::PoweredOff => Ok(()),
             other => Err(format!("the host did not power off in order: {}", step::told(&other))),
         })

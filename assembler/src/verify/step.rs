@@ -175,8 +175,10 @@ fn published(host: &Host<'_>, port: u16) -> Result<u16, Complaint> {
 
 fn exec(host: &Host<'_>, wanted: &ExecAnswer, patient: bool, patience: Patience) -> Result<(), Look> {
     answers(host)?;
+    // The last try gets its time too, or its end would say nothing.
+    let deadline = patience.deadline(host).max(Instant::now() + ANSWER).min(patience.end);
     let exec = Exec { service: wanted.service.value.clone(), command: wanted.command.value.clone(), ..Exec::default() };
-    let answers = host.guest.call(Request::Exec(exec), patience.deadline(host))?;
+    let answers = host.guest.call(Request::Exec(exec), deadline)?;
     let mut output = Vec::new();
     for reply in &answers.replies {
         if let Reply::Output { bytes, .. } = reply {
