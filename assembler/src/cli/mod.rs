@@ -76,7 +76,7 @@ pub enum Verb {
     Ctl(ctl::CtlArgs),
     /// Print manifests merged into one, with every default written out.
     Config(config::ConfigArgs),
-    /// Print the JSON Schema of manifests, for editors.
+    /// Print the JSON Schema of manifests or tests, for editors.
     Schema(schema::SchemaArgs),
     /// Make OCI images from recipes.
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use super::guest::Guest;
 use super::services;
 use super::verdict::HostReport;
 use super::{Subject, VerifyError};
-use crate::vm::{ControlSocket, Machine, Outcome, Sink, Tools, Vm, Writes};
+use crate::vm::{ControlSocket, Machine, Outcome, Screen, Sink, Tools, Vm, Writes, cidata};
 
 /// Lines of the console, and of each log, that are reported of a failure.
 const SHOWN: usize = 25;
@@ -64,6 +64,9 @@ impl<'a> Host<'a> {
             disk.path = folder.join(format!("disk-{name}.img"));
             let made = File::create(&disk.path).and_then(|file| file.set_len(*size));
             made.map_err(|cause| failed(&disk.path, cause))?;
+        }
+        if let Some(user_data) = &subject.user_data {
+            machine.drives.push(cidata(user_data, &folder.join("cidata.iso"))?);
         }
         let console = folder.join("console.log");
         File::create(&console).map_err(|cause| failed(&console, cause))?;
@@ -207,7 +210,7 @@ impl<'a> Host<'a> {
 
     fn picture(&self) -> Option<PathBuf> {
         let file = self.folder.join("screen.png");
-        let taken = self.machine.screen && self.vm.picture(&file).is_ok();
+        let taken = self.machine.screen == Screen::Hidden && self.vm.picture(&file).is_ok();
         taken.then_some(file)
     }
 

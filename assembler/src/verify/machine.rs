@@ -9,8 +9,8 @@ use linuxkit_yaml::test::{Action, Test};
 use super::VerifyError;
 use super::cell::{self, Cell, Starter};
 use crate::vm::{
-    Boot, Bus, DiskLayout, Drive, Firmware, Image, LooseDisk, Machine, Memory, Protocol, Publish, Writes, find_uefi,
-    with_console,
+    Boot, Bus, DiskLayout, Drive, Firmware, Image, LooseDisk, Machine, Memory, Protocol, Publish, Screen, Writes,
+    find_uefi, with_console,
 };
 use crate::write::format::Format;
 
@@ -23,6 +23,8 @@ pub struct Subject {
     pub machine: Machine,
     /// Empty disks that it gets: name and bytes.
     pub disks: Vec<(String, u64)>,
+    /// A file that is its user data.
+    pub user_data: Option<PathBuf>,
     /// Bytes of the files that it boots.
     pub size: u64,
     /// What its control socket is called, as far as that is free.
@@ -94,7 +96,7 @@ pub fn subject(
         size += fs::metadata(file).map_err(|cause| VerifyError::File { path: file.clone(), cause })?.len();
     }
     // A kernel that is handed over says all on its console; firmware and loaders may say it on a screen alone.
-    let screen = boot == Boot::Drives || cell.firmware == Starter::Uefi;
+    let seen = boot == Boot::Drives || cell.firmware == Starter::Uefi;
     let disks: Vec<(String, u64)> =
         test.disks.iter().map(|disk| (disk.name.value.clone(), disk.size.value.0)).collect();
     let loose = disks.iter().map(|(name, _)| LooseDisk { name: name.clone(), path: PathBuf::new() });
@@ -104,14 +106,14 @@ pub fn subject(
         drives,
         loose: loose.collect(),
         network: Some(ports(test, host)),
-        screen,
-        user_data: hardware.user_data.clone(),
+        screen: if seen { Screen::Hidden } else { Screen::None },
         extra: hardware.extra.clone(),
         ..Machine::new(cell.arch, hardware.memory, boot)
     };
     let stem = name.file_name().unwrap_or_default().to_string_lossy();
     let control = format!("test-{}-{}", std::process::id(), host.unwrap_or(&stem));
-    Ok(Subject { name: host.map(str::to_owned), machine, disks, size, control })
+    let (name, user_data) = (host.map(str::to_owned), hardware.user_data.clone());
+    Ok(Subject { name, machine, disks, user_data, size, control })
 }
 
 /// Every port that steps ask of a host.

@@ -28,16 +28,14 @@ pub struct Machine {
     pub loose: Vec<LooseDisk>,
     /// Its network card, with the ports of 127.0.0.1 that lead to it; none: it has no card.
     pub network: Option<Vec<Publish>>,
-    /// It has a screen that nobody looks at, of which a picture can be taken.
-    pub screen: bool,
+    /// Its screen.
+    pub screen: Screen,
     /// Socket that QEMU makes, whose other end is the virtio port of the host's init; none: it has no port.
     pub control: Option<PathBuf>,
     /// Socket of its TPM (see [`Tpm`](super::Tpm)); none: it has no TPM.
     pub tpm: Option<PathBuf>,
     /// A second network card: the socket of the network that it is on (see [`Lan`](super::Lan)), and a number of its own there.
     pub lan: Option<(PathBuf, u8)>,
-    /// A file that is the host's user data; none: it is told nothing.
-    pub user_data: Option<PathBuf>,
     /// Folders of this host that the guest can mount.
     pub shares: Vec<Share>,
     /// Arguments appended to QEMU's, unchecked.
@@ -57,15 +55,25 @@ impl Machine {
             drives: Vec::new(),
             loose: Vec::new(),
             network: None,
-            screen: false,
+            screen: Screen::None,
             control: None,
             tpm: None,
             lan: None,
-            user_data: None,
             shares: Vec::new(),
             extra: Vec::new(),
         }
     }
+}
+
+/// What a machine draws on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Screen {
+    /// Nothing.
+    None,
+    /// A screen that nobody looks at, of which a picture can be taken.
+    Hidden,
+    /// A screen that is shown as QEMU's `-display` takes it: `gtk`, `sdl`, `vnc=:1`.
+    Shown(String),
 }
 
 /// A folder of this host that the guest mounts by its tag, over 9P.

@@ -16,8 +16,8 @@ use super::Global;
 use super::build::Naming;
 use crate::platform::Arch;
 use crate::vm::{
-    Accel, Bus, Cause, ControlSocket, HostFacts, Launcher, Memory, Outcome, Publish, Record, SharedConsole, Signal,
-    Sink, Tools, Vm, attach, find_qemu, on_signal,
+    Accel, Bus, Cause, ControlSocket, HostFacts, Launcher, Memory, Outcome, Publish, Record, Share, SharedConsole,
+    Signal, Sink, Tools, Vm, attach, find_qemu, on_signal,
 };
 use anyhow::{Context, bail};
 
@@ -55,6 +55,7 @@ Examples:
   hullkit run web.iso --bus usb                boot an ISO as a USB stick; without --bus it is a CD
   hullkit run web.efi                          boot a unified kernel image, by UEFI
   hullkit run web.raw --disk data --persist    add a disk; both keep what is written to them
+  hullkit run web.yml --metadata me.yml --tpm  user data on a CD, and a TPM
   hullkit run web --timeout 60 --serial log    for scripts: give up after a minute, keep the console
   hullkit run web -- -device usb-ehci          anything else that QEMU can do";
 
@@ -102,14 +103,14 @@ pub struct RunArgs {
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS")]
     extra: Vec<OsString>,
-    /// Its firmware and its disks.
+    /// What it is made of.
     #[command(flatten)]
     hardware: Hardware,
 }
 
-/// A machine's firmware and its disks.
+/// What a machine is made of.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Firmware and disks")]
+#[command(next_help_heading = "The machine")]
 struct Hardware {
     /// Start the machine by UEFI
     #[arg(long)]
@@ -126,6 +127,21 @@ struct Hardware {
     /// Keep in the files what the guest writes to its disks; else it is gone with the machine
     #[arg(long)]
     persist: bool,
+    /// Give the machine a TPM 2.0 (needs swtpm), which with --persist knows in each run what it knew in the one before
+    #[arg(long)]
+    tpm: bool,
+    /// Show its screen: gtk, sdl, vnc=:1, or whatever else QEMU's `-display` takes
+    #[arg(long, value_name = "HOW")]
+    display: Option<String>,
+    /// User data, which the machine finds on a CD labelled `cidata`
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+    /// A folder that the guest can mount over 9P by its tag; may be repeated
+    #[arg(long, value_name = "TAG=DIR[:ro]")]
+    share: Vec<Share>,
+    /// Its network card: user, none, or what QEMU's `-netdev` takes without `id`: tap,ifname=tap0,script=no
+    #[arg(long, value_name = "HOW", default_value = "user")]
+    net: String,
 }
 
 /// Boot what `args` name and wait until it ends.
@@ -151,8 +167,11 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
         Some(name) => ControlSocket::claim(name)?,
         None => ControlSocket::claim_any(&args.what.file_stem().unwrap_or_default().to_string_lossy())?,
     };
-    let machine = machine::machine(args, arch, &control, global)?;
+    let mut machine = machine::machine(args, arch, &control, global)?;
     let tools = Tools { qemu, launcher: Launcher::this_program(), accelerator: choice.accelerator };
+    // Both have to be there as long as the machine is.
+    let beside = machine::beside(args, &mut machine, &control.name(), global)?;
+    let tpm = machine::tpm(args, &mut machine, &beside, &tools)?;
 
     let signals = signals()?;
     let started = Instant::now();
@@ -185,6 +204,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(error) = vm.sink_error() {
         say(&format!("the console could not be written to its end: {error}"));
     }
+    drop((tpm, beside));
     let (line, code) = report(&outcome, signal, started.elapsed());
     if args.detach {
         control.describe(&Record { ended: Some(line.clone()), ..record })?;

@@ -5,7 +5,7 @@ mod drives;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Boot, Bus, Firmware, Machine, Share};
+use super::{Boot, Bus, Firmware, Machine, Screen, Share};
 use crate::platform::Arch;
 
 /// File descriptor on which QEMU inherits the guest's serial port: its standard input.
@@ -34,7 +34,9 @@ pub enum Accelerator {
 #[must_use]
 pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     let mut argv = Argv(Vec::new());
-    argv.words(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S"]);
+    argv.words(&["-nodefaults", "-no-user-config"]);
+    argv.option("-display", if let Screen::Shown(how) = &machine.screen { how } else { "none" });
+    argv.words(&["-no-reboot", "-S"]);
     argv.option("-machine", board(machine));
     argv.option(
         "-accel",
@@ -67,7 +69,7 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     }
     drives::drives(&mut argv, machine);
     drives::loose(&mut argv, machine);
-    if machine.screen {
+    if machine.screen != Screen::None {
         argv.option("-device", screen(machine.arch));
     }
     if let Boot::Kernel { kernel, initrd, cmdline } = &machine.boot {
@@ -121,9 +123,6 @@ fn beside(argv: &mut Argv, machine: &Machine) {
         argv.option("-netdev", with("stream,id=lan0,server=off,addr.type=unix,addr.path=", socket.as_os_str()));
         // Locally administered, so that nobody else's card has it.
         argv.option("-device", format!("virtio-net-pci,netdev=lan0,mac=52:54:00:4c:41:{number:02x},romfile="));
-    }
-    if let Some(file) = &machine.user_data {
-        argv.option("-fw_cfg", with("name=opt/hullkit/user-data,file=", file.as_os_str()));
     }
     for Share { tag, folder, readonly } in &machine.shares {
         let access = if *readonly { ",readonly=on" } else { "" };
