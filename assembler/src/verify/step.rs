@@ -64,18 +64,19 @@ impl Patience {
 /// In: `end`, when the whole boot must be over. Out: nothing, or why it is not true.
 pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(), Complaint> {
     let patience = Patience { begun: Instant::now(), within: step.within.map_or(USUAL, |within| within.0), end };
-    let deadline = patience.deadline(host);
     match &step.action {
         Action::Healthy(wanted) => until(host, patience, |host| healthy(host, wanted)),
         Action::Http(page) => {
             let port = published(host, page.port.value)?;
-            until(host, patience, |_| {
+            until(host, patience, |host| {
+                begun(host, patience)?;
                 probe::http(port, &page.path, page.status.value, page.contains.as_deref()).map(drop).map_err(Into::into)
             })
         }
         Action::Tcp(tcp) => {
             let port = published(host, tcp.port.value)?;
-            until(host, patience, |_| {
+            until(host, patience, |host| {
+                begun(host, patience)?;
                 probe::tcp(port, tcp.send.as_bytes(), tcp.contains.as_deref()).map_err(Into::into)
             })
         }
@@ -92,13 +93,14 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(),
         }
         Action::Log(wanted) => until(host, patience, |host| log(host, wanted)),
         Action::Kill(name) => kill(host, name, patience),
-        Action::Stop(name) => named(host, Request::Stop(Named { service: name.value.clone() }), deadline),
-        Action::Start(name) => named(host, Request::Start(Named { service: name.value.clone() }), deadline),
-        Action::Restart(name) => named(host, Request::Restart(Named { service: name.value.clone() }), deadline),
+        Action::Stop(name) => named(host, Request::Stop(service(name)), patience),
+        Action::Start(name) => named(host, Request::Start(service(name)), patience),
+        Action::Restart(name) => named(host, Request::Restart(service(name)), patience),
         Action::Unplug(name) => plug(host, name, false, patience),
         Action::Plug(name) => plug(host, name, true, patience),
         Action::Reboot => {
-            match host.go_down(How::Reboot, deadline) {
+            until(host, patience, |host| answers(host))?;
+            match host.go_down(How::Reboot, patience.deadline(host)) {
                 Outcome::Rebooted => {}
                 other => return Err(format!("the host did not reboot in order: {}", told(&other))),
             }
@@ -141,6 +143,17 @@ fn until(
 /// Wait no longer than init needs for an answer, or the whole has time.
 fn soon(deadline: Instant) -> Instant {
     deadline.min(Instant::now() + ANSWER)
+}
+
+/// Make sure that a host is so far that it can be asked from outside. One that is not takes a connection, and says nothing on it for long.
+/// One that never answers may be another init's.
+fn begun(host: &Host<'_>, patience: Patience) -> Result<(), Look> {
+    let said = host.guest.said();
+    match (said.version, said.ready()) {
+        (Some(_), None) => Err(Look::Later("the boot is not over".to_owned())),
+        (None, _) if patience.begun.elapsed() < ANSWER => Err(Look::Later("init has not answered yet".to_owned())),
+        _ => Ok(()),
+    }
 }
 
 fn answers(host: &Host<'_>) -> Result<(), Look> {
@@ -221,18 +234,24 @@ fn log(host: &Host<'_>, wanted: &LogLines) -> Result<(), Look> {
     }
 }
 
+fn service(name: &str) -> Named {
+    Named { service: name.to_owned() }
+}
+
 /// Make a call that is over when it is done.
-fn named(host: &Host<'_>, request: Request, deadline: Instant) -> Result<(), Complaint> {
-    host.guest.call(request, deadline).map(drop).map_err(|error| error.to_string())
+fn named(host: &mut Host<'_>, request: Request, patience: Patience) -> Result<(), Complaint> {
+    until(host, patience, |host| answers(host))?;
+    host.guest.call(request, patience.deadline(host)).map(drop).map_err(|error| error.to_string())
 }
 
 /// Kill a service, and wait until init has noticed.
 fn kill(host: &mut Host<'_>, name: &str, patience: Patience) -> Result<(), Complaint> {
+    until(host, patience, |host| answers(host))?;
     let deadline = patience.deadline(host);
     let list = host.guest.services(soon(deadline)).map_err(|error| error.to_string())?;
     let find = |list: &[hullkit_init::control::protocol::Service]| list.iter().find(|one| one.name == name).cloned();
     let before = find(&list).ok_or_else(|| services::unknown(&list, name))?;
-    named(host, Request::Kill(Named { service: name.to_owned() }), soon(deadline))?;
+    named(host, Request::Kill(service(name)), patience)?;
     until(host, patience, |host| {
         let now = find(&host.guest.services(soon(deadline))?);
         match now.filter(|now| now.state == State::Running && now.pid == before.pid) {

@@ -17,7 +17,7 @@ fn verdicts() -> [Verdict; 3] {
         cause: None,
         steps: vec![step("all", StepResult::Passed)],
         hosts: vec![HostReport {
-            boot_time: Some(Duration::from_millis(2345)),
+            boot_time: Some(Duration::from_millis(2346)),
             size: 12_345_678,
             ..HostReport::default()
         }],
@@ -87,7 +87,7 @@ fn annotations_point_at_the_line() {
 #[test]
 fn json_is_whole() {
     let value: serde_json::Value = serde_json::from_str(&json("web.yml", &verdicts())).expect("JSON");
-    assert_eq!(value["verdicts"][0]["hosts"][0]["boot_time"], 2.345);
+    assert_eq!(value["verdicts"][0]["hosts"][0]["boot_time"], 2.346);
     assert_eq!(value["verdicts"][1]["steps"][1]["why"], "no\nanswer");
     assert_eq!(value["counts"]["unable"], 1);
 }
