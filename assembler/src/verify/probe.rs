@@ -75,12 +75,13 @@ pub fn tcp(port: u16, send: &[u8], contains: Option<&str>) -> Result<(), Complai
 /// There was no answer, another status, or not the text.
 pub fn http(port: u16, path: &str, status: u16, contains: Option<&str>) -> Result<String, Complaint> {
     let mut stream = connect(port, PATIENCE)?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .map_err(|cause| format!("could not send the request: {cause}"))?;
+    // In one piece: a server that answers the first line would reset the connection on the rest.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(|cause| format!("could not send the request: {cause}"))?;
     let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer).map_err(|cause| match is_late(&cause) {
-        true => format!("no answer came in {} s", PATIENCE.as_secs()),
-        false => format!("no answer came: {cause}"),
+    stream.take(LONGEST).read_to_end(&mut answer).map_err(|cause| {
+        let late = format!("no answer came in {} s", PATIENCE.as_secs());
+        if is_late(&cause) { late } else { format!("no answer came: {cause}") }
     })?;
     if answer.is_empty() {
         return Err("the connection was closed without an answer".to_owned());
