@@ -17,5 +17,6 @@ pub mod platform;
 pub mod pull;
 pub mod rootfs;
 pub mod store;
+pub mod verify;
 pub mod vm;
 pub mod write;

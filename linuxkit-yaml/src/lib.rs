@@ -64,6 +64,7 @@ mod security;
 mod signal;
 mod span;
 mod storage;
+pub mod test;
 mod time;
 mod user_data;
 mod volume;
@@ -100,7 +101,7 @@ pub use resources::{
 pub use restart::Restart;
 pub use runtime::{BindNs, Runtime, RuntimeInterface};
 pub use scalar::{Id, Mode, Scalar};
-pub use schema::schema;
+pub use schema::{schema, test_schema};
 pub use security::{Seccomp, Security};
 pub use signal::Signal;
 pub use span::{Position, Sources, Spanned};

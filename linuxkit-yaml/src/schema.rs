@@ -1,11 +1,12 @@
-//! The JSON Schema of manifests, generated from the types.
+//! The JSON Schemas of manifests and of tests, generated from the types.
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::manifest::Manifest;
+use crate::test::TestWords;
 
 /// Give the JSON Schema (draft 2020-12) of manifests, for editors.
 ///
@@ -13,11 +14,21 @@ use crate::manifest::Manifest;
 /// with two contents) a schema cannot say.
 #[must_use]
 pub fn schema() -> Value {
+    of::<Manifest>("Hullkit manifest")
+}
+
+/// Give the JSON Schema (draft 2020-12) of tests, for editors.
+#[must_use]
+pub fn test_schema() -> Value {
+    of::<TestWords>("Hullkit test")
+}
+
+fn of<T: JsonSchema>(title: &str) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.transforms.push(Box::new(NoNull));
-    let mut value = settings.into_generator().into_root_schema_for::<Manifest>().to_value();
+    let mut value = settings.into_generator().into_root_schema_for::<T>().to_value();
     if let Some(root) = value.as_object_mut() {
-        root.insert("title".to_owned(), "Hullkit manifest".into());
+        root.insert("title".to_owned(), title.into());
     }
     value
 }

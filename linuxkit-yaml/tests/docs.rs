@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use linuxkit_yaml::{Allow, Code, parse, parse_user_data, schema};
+use linuxkit_yaml::test::parse_test;
+use linuxkit_yaml::{Allow, Code, parse, parse_user_data, schema, test_schema};
 use serde_json::Value;
 
 fn page() -> String {
@@ -44,6 +45,25 @@ fn every_example_of_metadata_is_a_manifest_or_user_data() {
     for block in manifests {
         parse(block, "docs/metadata.md").unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+#[test]
+fn every_example_of_a_test_is_one_and_every_key_is_named() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/test.md");
+    let page = std::fs::read_to_string(path).expect("the page is there");
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    assert!(blocks.len() >= 3, "only {} examples", blocks.len());
+    for block in blocks {
+        parse_test(block, "docs/test.md").unwrap_or_else(|error| panic!("{error}\n{block}"));
+    }
+    let mut wanted = BTreeSet::new();
+    keys(&test_schema(), &mut wanted);
+    assert!(wanted.len() > 30, "{wanted:?}");
+    // Keys of steps stand with what they mean: `kill: web`.
+    let named = |key: &String| page.contains(&format!("`{key}`")) || page.contains(&format!("`{key}:"));
+    let missing: Vec<&String> = wanted.iter().filter(|key| !named(key)).collect();
+    assert!(missing.is_empty(), "docs/test.md does not name {missing:?}");
 }
 
 /// Collect every key of a schema.

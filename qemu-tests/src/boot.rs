@@ -10,19 +10,19 @@ use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::build::Build;
 use crate::case::{Action, Case, Ends};
-use crate::cell::{self, Cell, KERNEL, NETBOOT};
 use crate::ctl;
 use crate::disk::Made;
 use crate::pages;
 use crate::place::{self, Place};
-use crate::probe;
 use crate::time;
 use crate::web::Web;
 use hullkit::platform::Arch;
+use hullkit::verify::{Booted, Cell, Starter, booted, probe};
 use hullkit::vm::{
-    Accelerator, Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Launcher, Machine, Outcome, Protocol,
-    Publish, Tools, Tpm, Vm, Writes, find_qemu, find_uefi, with_console,
+    Accelerator, Boot, ControlSocket, Drive, Firmware, Launcher, Machine, Outcome, Protocol, Publish, Tools, Tpm, Vm,
+    Writes, find_qemu, find_uefi, with_console,
 };
+use hullkit::write::format::Format;
 
 /// Lines of the console shown when a case fails.
 const SHOWN: usize = 60;
@@ -37,7 +37,7 @@ const SHOWN: usize = 60;
 pub fn check(case: &Case, cell: &Cell, build: &Build, place: &Place) -> anyhow::Result<()> {
     let name = build.name(case, place)?;
     // It has to be there as long as the machine is.
-    let web = (cell.format == NETBOOT).then(|| Web::serve(name, case.web)).transpose()?;
+    let web = (cell.format == Format::Netboot).then(|| Web::serve(name, case.web)).transpose()?;
     case.time_server.map_or(Ok(()), time::serve)?;
     let mut machine = machine(case, cell, name, web.as_ref())?;
     // It has to be there as long as the machine is, too.
@@ -115,31 +115,28 @@ fn once(case: &Case, machine: &Machine, place: &Place, log: &Path) -> anyhow::Re
 /// Describe the machine that boots a case's files.
 fn machine(case: &Case, cell: &Cell, name: &Path, web: Option<&Web>) -> anyhow::Result<Machine> {
     let ports: Vec<u16> = case.http.iter().map(|http| http.port).chain(case.tcp.iter().map(|tcp| tcp.port)).collect();
-    let (boot, drives) = match (web, cell.format.as_str()) {
-        (Some(web), _) => (netboot(cell.arch, name, web)?, Vec::new()),
-        (None, KERNEL) => (kernel(case, cell.arch, name)?, Vec::new()),
-        _ => image(&cell.file(name)?, cell.bus)?,
+    let (boot, drives, firmware) = match web {
+        Some(web) => (netboot(cell.arch, name, web)?, Vec::new(), firmware(cell)?),
+        None => {
+            let Booted { boot, drives, firmware, .. } = booted(cell, name, &case.cmdline)?;
+            (boot, drives, firmware)
+        }
     };
     // A card costs firmware time, so a disk has one only if it is asked something over it.
-    let has_card = [KERNEL, NETBOOT].contains(&cell.format.as_str()) || !ports.is_empty();
+    let has_card = [Format::KernelInitrd, Format::Netboot].contains(&cell.format) || !ports.is_empty();
     let publish = |guest| Publish { host: 0, guest, protocol: Protocol::Tcp };
     Ok(Machine {
-        firmware: match cell.firmware {
-            cell::Firmware::Bios => Firmware::Board,
-            cell::Firmware::Uefi => Firmware::Uefi(find_uefi(cell.arch)?),
-        },
+        firmware,
         drives,
         network: has_card.then(|| ports.into_iter().map(publish).collect()),
         ..Machine::new(cell.arch, case.mem.parse()?, boot)
     })
 }
 
-fn kernel(case: &Case, arch: Arch, name: &Path) -> anyhow::Result<Boot> {
-    let cmdline = fs::read_to_string(file(name, "-cmdline")).context("the build left no command line")?;
-    Ok(Boot::Kernel {
-        kernel: file(name, "-kernel"),
-        initrd: Some(file(name, "-initrd.img")),
-        cmdline: with_console(arch, format!("{} {}", case.cmdline, cmdline.trim()).trim()),
+fn firmware(cell: &Cell) -> anyhow::Result<Firmware> {
+    Ok(match cell.firmware {
+        Starter::Bios => Firmware::Board,
+        Starter::Uefi => Firmware::Uefi(find_uefi(cell.arch)?),
     })
 }
 
@@ -164,20 +161,6 @@ fn file(name: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-fn image(file: &Path, bus: Option<Bus>) -> anyhow::Result<(Boot, Vec<Drive>)> {
-    let layout = match Image::of_file(file)? {
-        Some(Image::Program) => {
-            let boot = Boot::Kernel { kernel: file.to_owned(), initrd: None, cmdline: String::new() };
-            return Ok((boot, Vec::new()));
-        }
-        Some(Image::Disk(layout)) => layout,
-        Some(Image::Iso) => DiskLayout::Raw,
-        None => bail!("`{}` is no image", file.display()),
-    };
-    let bus = bus.with_context(|| format!("`{}` is put on no bus", file.display()))?;
-    Ok((Boot::Drives, vec![Drive { path: file.to_owned(), layout, bus, writes: Writes::Discarded }]))
-}
-
 /// Start a machine under emulation, its console kept in a file.
 ///
 /// # Errors
@@ -199,12 +182,13 @@ fn watch(case: &Case, vm: &Vm, name: &str, place: &Place) -> anyhow::Result<()> 
     }
     if let Some(page) = &case.http {
         let port = host_port(vm, page.port)?;
-        probe::until(deadline, || probe::http(port, page)).context("the page could not be fetched")?;
+        let ask = || probe::http(port, &page.path, 200, Some(&page.contains));
+        probe::until(deadline, ask).map_err(|why| anyhow!("the page could not be fetched: {why}"))?;
     }
     if let Some(tcp) = &case.tcp {
         let port = host_port(vm, tcp.port)?;
-        let ask = || probe::tcp(port, tcp.send.as_bytes(), &tcp.contains);
-        probe::until(deadline, ask).context("the service did not answer")?;
+        let ask = || probe::tcp(port, tcp.send.as_bytes(), Some(&tcp.contains));
+        probe::until(deadline, ask).map_err(|why| anyhow!("the service did not answer: {why}"))?;
     }
     ctl::ask(&case.ctl, name, place, deadline)?;
     for typed in &case.types {

@@ -23,8 +23,9 @@ impl Build {
     pub fn new(case: &Case, arch: Arch) -> Self {
         let mut formats: Vec<String> = Vec::new();
         for cell in case.boots().into_iter().filter(|cell| cell.arch == arch) {
-            if !formats.contains(&cell.format) {
-                formats.push(cell.format);
+            let format = cell.format.name();
+            if !formats.contains(&format) {
+                formats.push(format);
             }
         }
         Self { arch, formats, done: OnceLock::new() }
@@ -54,7 +55,6 @@ impl Build {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::KERNEL;
 
     #[test]
     fn a_case_is_built_once_in_all_its_formats() {
@@ -68,6 +68,6 @@ mod tests {
     #[test]
     fn a_case_that_says_nothing_of_boots_is_a_kernel() {
         let case: Case = serde_saphyr::from_str("about: x\n").expect("a case");
-        assert_eq!(Build::new(&case, Arch::Arm64).formats, [KERNEL]);
+        assert_eq!(Build::new(&case, Arch::Arm64).formats, ["kernel+initrd"]);
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use crate::cell::Cell;
 use crate::disk::Disk;
 use crate::volume::Volume;
 use crate::web::Manners;
 use hullkit::platform::Arch;
+use hullkit::verify::Cell;
 use hullkit::vm::Outcome;
 
 /// One case.

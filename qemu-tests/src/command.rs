@@ -6,9 +6,9 @@ use std::fs;
 use anyhow::{Context, ensure};
 
 use crate::case::{Case, Command, Verb};
-use crate::cell::KERNEL;
 use crate::place::{self, Place};
 use hullkit::platform::Arch;
+use hullkit::write::format::Format;
 
 /// Run the command and check how it ends.
 ///
@@ -22,7 +22,7 @@ pub fn check(case: &Case, command: &Command, arch: Arch, place: &Place) -> anyho
     place::empty(&out)?;
     let manifest = case.folder.join("host.yml");
     let mut args = match command.verb {
-        Verb::Build => place::build_args(&manifest, KERNEL, arch, &out),
+        Verb::Build => place::build_args(&manifest, &Format::KernelInitrd.name(), arch, &out),
         Verb::Plan => vec!["plan".into(), manifest.into(), "--arch".into(), arch.name().into()],
         Verb::Run => {
             let words = ["--arch", arch.name(), "--accel", "tcg", "--mem", &case.mem];

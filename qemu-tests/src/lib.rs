@@ -2,21 +2,19 @@
 //!
 //! Every folder of `cases/` is one test: `case.yml` says what must happen, `host.yml` is the manifest it happens to.
 //! A case is either a boot, watched over its serial port and its published ports, or a command that must end in a
-//! certain way, as a refused manifest does. A case runs once for each of its architectures, or for each of its boots (see [`cell`]),
+//! certain way, as a refused manifest does. A case runs once for each of its architectures, or for each of its boots (see [`Cell`]),
 //! always under `-accel tcg`:
 //! what is tested must not depend on the machine that tests.
 
 pub mod boot;
 pub mod build;
 pub mod case;
-pub mod cell;
 pub mod checker;
 pub mod command;
 pub mod ctl;
 pub mod disk;
 pub mod pages;
 pub mod place;
-pub mod probe;
 pub mod time;
 pub mod volume;
 pub mod web;
@@ -25,7 +23,7 @@ use anyhow::Context;
 
 use build::Build;
 use case::Case;
-use cell::Cell;
+use hullkit::verify::Cell;
 use place::Place;
 
 /// Run one case on one architecture, or one of its boots.

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use hullkit::platform::Arch;
+use hullkit::verify::Cell;
 use hullkit::vm::launch;
 use qemu_tests::build::Build;
 use qemu_tests::case::Case;
-use qemu_tests::cell::Cell;
 use qemu_tests::checker;
 use qemu_tests::pages;
 use qemu_tests::place::Place;

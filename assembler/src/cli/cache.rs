@@ -239,7 +239,7 @@ fn fetch(global: &Global, names: &[Reference], arches: &[Arch]) -> Result<()> {
         }
     }
     let images = found.iter().map(|(name, image)| (name.as_str(), image.origin.as_ref(), pull::sizes(&image.layers)));
-    let result = pull::fetch(images, &store, &registries, global.jobs, shown.as_ref());
+    let result = pull::fetch(images, &store, &registries, global.jobs.unwrap_or(pull::JOBS), shown.as_ref());
     for note in registries.notes() {
         eprintln!("note: {note}");
     }

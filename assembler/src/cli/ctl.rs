@@ -5,13 +5,14 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::Context as _;
 use hullkit_init::hullctl::{self, CtlError};
 
-use crate::vm::{machine_names, machine_socket};
+use super::machines;
+use crate::vm::machine_socket;
 
 const AFTER_HELP: &str = "\
-Commands: ps, health, logs, exec, start, stop, restart, boot, events, metrics, poweroff, reboot, halt; `hullkit ctl help` says \
+Commands: ps, health, logs, exec, start, stop, restart, kill, boot, events, metrics, poweroff, reboot, halt; `hullkit ctl help` says \
 what each does.
 
 Examples:
@@ -61,13 +62,6 @@ fn connect(path: &Path) -> Result<UnixStream, CtlError> {
 
 /// The socket of the machine that is meant: by default of the only one that runs.
 fn machine(name: Option<&str>) -> anyhow::Result<PathBuf> {
-    if let Some(name) = name {
-        return Ok(machine_socket(name)?);
-    }
-    let names = machine_names()?;
-    match names.as_slice() {
-        [name] => Ok(machine_socket(name)?),
-        [] => bail!("no machine with a name runs: start one with `hullkit run --name NAME`"),
-        _ => bail!("which machine? `--vm NAME` says; there are {}", names.join(", ")),
-    }
+    let name = name.map_or_else(machines::only, |name| Ok(name.to_owned()));
+    Ok(machine_socket(&name.context("`--vm NAME` says which machine")?)?)
 }

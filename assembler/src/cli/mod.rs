@@ -7,6 +7,7 @@ pub mod completion;
 pub mod config;
 pub mod ctl;
 pub mod lint;
+pub mod machines;
 pub mod notices;
 pub mod pkg;
 pub mod plan;
@@ -14,6 +15,7 @@ pub mod progress;
 pub mod report;
 pub mod run;
 pub mod schema;
+pub mod test;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::pull::{self, Mirror, Registries, RegistryOptions};
+use crate::pull::{Mirror, Registries, RegistryOptions};
 use crate::store::Store;
 
 /// Build, boot and test immutable container hosts from one YAML manifest.
@@ -43,6 +45,7 @@ Examples:
   hullkit build examples/01-hello.yml          write 01-hello-kernel, 01-hello-initrd.img, 01-hello-cmdline
   hullkit run examples/01-hello.yml --publish 8080:80
                                                boot it in QEMU, its port 80 on 127.0.0.1:8080
+  hullkit test examples/01-hello.yml           does it boot, do its services work? an exit code for scripts
   hullkit plan examples/01-hello.yml | jq .    see what would be built, by digest
   hullkit lint --portable host.yml             what is wrong with it, and what LinuxKit would not understand
 
@@ -55,15 +58,25 @@ pub enum Verb {
     Build(build::BuildArgs),
     /// Boot a manifest, or what was built of it, in QEMU.
     Run(run::RunArgs),
+    /// Boot what is built of a manifest, and decide whether it is what its test says.
+    Test(test::TestArgs),
     /// Print what a manifest means today: every image by digest, every container's final configuration.
     Plan(plan::PlanArgs),
+    /// List the machines that run, and those that ran on their own.
+    Ps(machines::PsArgs),
+    /// See and use the console of a machine that runs on its own.
+    Attach(machines::AttachArgs),
+    /// End machines.
+    Stop(machines::StopArgs),
+    /// Forget machines that have ended.
+    Rm(machines::RmArgs),
     /// Tell what is wrong, or probably not meant, in a manifest.
     Lint(lint::LintArgs),
     /// Ask a running machine what its containers do, and tell it what to do.
     Ctl(ctl::CtlArgs),
     /// Print manifests merged into one, with every default written out.
     Config(config::ConfigArgs),
-    /// Print the JSON Schema of manifests, for editors.
+    /// Print the JSON Schema of manifests or tests, for editors.
     Schema(schema::SchemaArgs),
     /// Make OCI images from recipes.
     #[command(subcommand)]
@@ -91,9 +104,9 @@ pub struct Global {
     /// LinuxKit's words for how much to say: 0 is `--quiet`; 1, 2 and 3 are the same here.
     #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3), help_heading = "Global options")]
     pub verbose: Option<u8>,
-    /// How many blobs to transfer at once.
-    #[arg(long, global = true, value_name = "N", default_value_t = pull::JOBS, help_heading = "Global options")]
-    pub jobs: NonZeroUsize,
+    /// How many blobs to transfer, or machines to test, at once [default: a few blobs, one machine].
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub jobs: Option<NonZeroUsize>,
     /// Ask this registry first: [REGISTRY=]URL; may be repeated. Those in $LINUXKIT_MIRROR come before.
     #[arg(long = "mirror", global = true, value_name = "[REG=]URL", help_heading = "Registry options")]
     pub mirrors: Vec<Mirror>,
@@ -177,8 +190,13 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
         Verb::Build(args) => build::run(&args, global)?,
         Verb::Run(args) => return run::run(&args, global),
+        Verb::Test(args) => return Ok(test::run(&args, global)),
         Verb::Plan(args) => plan::run(&args, global)?,
         Verb::Ctl(args) => return Ok(ctl::run(&args)),
+        Verb::Ps(args) => machines::ps(&args)?,
+        Verb::Attach(args) => machines::attach(&args)?,
+        Verb::Stop(args) => machines::stop(&args)?,
+        Verb::Rm(args) => machines::rm(&args)?,
         Verb::Lint(args) => return lint::run(&args, global),
         Verb::Config(args) => config::run(&args, global)?,
         Verb::Schema(args) => schema::run(&args)?,

@@ -1,6 +1,7 @@
 //! The user's keyboard, connected to the guest's serial port.
 
 use std::io::{self, Write};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -40,6 +41,34 @@ pub fn attach(
         scope.spawn(|| forward(guest, keys, |key| command(vm, &stopper, &say, key)));
         Ok(wait(vm))
     })
+}
+
+/// Connect standard input and output to the console of a machine that somebody else runs, until either ends or Ctrl-A x.
+///
+/// In: `console`, a connection to its socket.
+///
+/// # Errors
+///
+/// As [`attach`].
+pub fn attach_to(console: UnixStream) -> Result<(), VmError> {
+    let failed = |cause| VmError::Terminal { cause };
+    let raw = Raw::enter().map_err(failed)?;
+    let keys = raw.is_some().then(Keys::default);
+    let (mut reader, closer) = (console.try_clone().map_err(failed)?, console.try_clone().map_err(failed)?);
+    let leave = || drop(closer.shutdown(Shutdown::Both));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Whoever reads this has seen enough if it fails.
+            let _ = io::copy(&mut reader, &mut io::stdout());
+            leave();
+        });
+        forward(console, keys, |key| {
+            if key == Key::Quit {
+                leave()
+            }
+        });
+    });
+    Ok(())
 }
 
 struct EndedAfter<'a>(&'a Stopper);

@@ -31,6 +31,7 @@ pub(super) fn check(machine: &Machine) -> Result<(), VmError> {
         }
         open(&drive.path)?;
     }
+    machine.loose.iter().try_for_each(|disk| open(&disk.path).map(drop))?;
     let ports = machine.network.iter().flatten();
     ports.filter(|publish| publish.host != 0).try_for_each(Publish::check)
 }

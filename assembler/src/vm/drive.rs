@@ -107,6 +107,30 @@ pub enum Writes {
     Kept,
 }
 
+/// A disk that can be pulled out while its machine runs, and plugged in again: a raw file, whose writes are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LooseDisk {
+    /// What it is called, of letters, digits and `-`.
+    pub name: String,
+    /// The file that holds it.
+    pub path: PathBuf,
+}
+
+impl LooseDisk {
+    /// Name the device that it is, as `-device` and [`Vm::plug`](super::Vm::plug) take it.
+    #[must_use]
+    pub fn device(&self) -> String {
+        let name = &self.name;
+        format!("virtio-blk-pci,id={},drive=file-{name},bus=port-{name},serial={name}", self.id())
+    }
+
+    /// Give the id by which [`Vm::unplug`](super::Vm::unplug) knows it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("disk-{}", self.name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,6 +62,21 @@ pub enum VmError {
         #[source]
         cause: io::Error,
     },
+    /// User data cannot be given to a machine.
+    #[error("could not give `{path}` to the machine as user data")]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A folder that does not parse as one to be shared.
+    #[error("`{text}` shares no folder; write `TAG=DIR`, or `TAG=DIR:ro`, the tag of letters, digits, `-` and `_`")]
+    Share {
+        /// What was written.
+        text: String,
+    },
     /// QEMU is not installed.
     #[error("`{program}` is not installed; Debian's package is `{package}`")]
     NoQemu {

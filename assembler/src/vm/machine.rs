@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Drive, Firmware, Publish, VmError};
+use super::{Drive, Firmware, LooseDisk, Publish, VmError};
 use crate::platform::Arch;
 
 /// A virtual machine.
@@ -24,12 +24,20 @@ pub struct Machine {
     pub boot: Boot,
     /// Its disks and CDs.
     pub drives: Vec<Drive>,
+    /// Disks that can be pulled out while it runs.
+    pub loose: Vec<LooseDisk>,
     /// Its network card, with the ports of 127.0.0.1 that lead to it; none: it has no card.
     pub network: Option<Vec<Publish>>,
+    /// Its screen.
+    pub screen: Screen,
     /// Socket that QEMU makes, whose other end is the virtio port of the host's init; none: it has no port.
     pub control: Option<PathBuf>,
     /// Socket of its TPM (see [`Tpm`](super::Tpm)); none: it has no TPM.
     pub tpm: Option<PathBuf>,
+    /// A second network card: the socket of the network that it is on (see [`Lan`](super::Lan)), and a number of its own there.
+    pub lan: Option<(PathBuf, u8)>,
+    /// Folders of this host that the guest can mount.
+    pub shares: Vec<Share>,
     /// Arguments appended to QEMU's, unchecked.
     pub extra: Vec<OsString>,
 }
@@ -45,11 +53,52 @@ impl Machine {
             firmware: Firmware::Board,
             boot,
             drives: Vec::new(),
+            loose: Vec::new(),
             network: None,
+            screen: Screen::None,
             control: None,
             tpm: None,
+            lan: None,
+            shares: Vec::new(),
             extra: Vec::new(),
         }
+    }
+}
+
+/// What a machine draws on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Screen {
+    /// Nothing.
+    None,
+    /// A screen that nobody looks at, of which a picture can be taken.
+    Hidden,
+    /// A screen that is shown as QEMU's `-display` takes it: `gtk`, `sdl`, `vnc=:1`.
+    Shown(String),
+}
+
+/// A folder of this host that the guest mounts by its tag, over 9P.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// What the guest calls it.
+    pub tag: String,
+    /// The folder.
+    pub folder: PathBuf,
+    /// The guest may not write to it.
+    pub readonly: bool,
+}
+
+impl FromStr for Share {
+    type Err = VmError;
+
+    /// Read `TAG=DIR` or `TAG=DIR:ro`.
+    fn from_str(text: &str) -> Result<Self, VmError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let parts = text.split_once('=').filter(|(tag, folder)| {
+            (1..=31).contains(&tag.len()) && tag.chars().all(plain) && !folder.trim_end_matches(":ro").is_empty()
+        });
+        let (tag, folder) = parts.ok_or_else(|| VmError::Share { text: text.to_owned() })?;
+        let (folder, readonly) = folder.strip_suffix(":ro").map_or((folder, false), |folder| (folder, true));
+        Ok(Self { tag: tag.to_owned(), folder: PathBuf::from(folder), readonly })
     }
 }
 
@@ -133,6 +182,15 @@ mod tests {
     fn memory_is_read_in_the_units_users_write() {
         for (text, mib) in [("96", 96), ("256M", 256), ("1G", 1024), ("2GiB", 2048), ("512m", 512)] {
             assert_eq!(text.parse::<Memory>().expect(text).mib(), mib, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_shared_under_a_tag() {
+        let share: Share = "src=/a b:ro".parse().expect("a folder");
+        assert_eq!((share.tag.as_str(), share.folder.to_str(), share.readonly), ("src", Some("/a b"), true));
+        for text in ["", "src", "=/a", "src=", "src=:ro", "a b=/x", "a,b=/x"] {
+            assert!(text.parse::<Share>().is_err(), "{text}");
         }
     }
 

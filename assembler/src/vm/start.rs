@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -208,6 +208,45 @@ impl Vm {
     /// As [`Vm::plug`]. That a guest holds on to it is no error.
     pub fn unplug(&self, id: &str) -> Result<(), VmError> {
         self.qmp.ask("device_del", json!({ "id": id })).map(drop)
+    }
+
+    /// Tell whether a device with this id is plugged in: one that was pulled out is, until its guest has let go of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::plug`].
+    pub fn has_device(&self, id: &str) -> Result<bool, VmError> {
+        let devices = self.qmp.ask("qom-list", json!({ "path": "/machine/peripheral" }))?;
+        let devices = devices.as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(devices.iter().any(|device| device.get("name").and_then(Value::as_str) == Some(id)))
+    }
+
+    /// Pull the cable out of the network card, or put it in again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::plug`].
+    pub fn set_link(&self, up: bool) -> Result<(), VmError> {
+        self.qmp.ask("set_link", json!({ "name": "net0", "up": up })).map(drop)
+    }
+
+    /// Hold the guest, or let it go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::plug`].
+    pub fn hold(&self, held: bool) -> Result<(), VmError> {
+        self.qmp.ask(if held { "stop" } else { "cont" }, Value::Null).map(drop)
+    }
+
+    /// Take a picture of the screen, as a PNG file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::plug`]; QEMU would not: it writes no PNG, or the file.
+    pub fn picture(&self, file: &Path) -> Result<(), VmError> {
+        let file = std::path::absolute(file).map_err(|cause| VmError::Read { path: file.to_owned(), cause })?;
+        self.qmp.ask("screendump", json!({ "filename": file.to_string_lossy(), "format": "png" })).map(drop)
     }
 
     /// Press the power button.

@@ -47,6 +47,8 @@ pub enum Request {
     Stop(Named),
     /// Stop a service and start it again. Over when it runs.
     Restart(Named),
+    /// Kill a service's processes, as a crash would end them: what follows is its restart policy's.
+    Kill(Named),
     /// Run a program in a container that runs: its output as [`Reply::Output`], its exit code in [`Reply::Done`].
     Exec(Exec),
     /// More input for the program of this id.

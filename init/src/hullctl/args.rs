@@ -26,6 +26,7 @@ Commands:
                                  run a program in a container; -i with standard input, -t with a terminal
   start, stop, restart SERVICE...
                                  start and stop services by hand; one that is stopped stays so
+  kill SERVICE...                kill services as a crash would; one that is to run is started again
   boot                           when the stages of the boot began and how long they took
   events                         what happens, from the start of the boot on
   metrics                        the host's figures, as Prometheus reads them
@@ -123,6 +124,7 @@ fn command(word: &str, parser: &mut Parser, json: &mut bool) -> Result<Command, 
         "start" => return each(|name| Request::Start(Named { service: name.to_owned() }), names),
         "stop" => return each(|name| Request::Stop(Named { service: name.to_owned() }), names),
         "restart" => return each(|name| Request::Restart(Named { service: name.to_owned() }), names),
+        "kill" => return each(|name| Request::Kill(Named { service: name.to_owned() }), names),
         "ps" => Command::Ps,
         "boot" => Command::Boot,
         "events" => Command::Events,

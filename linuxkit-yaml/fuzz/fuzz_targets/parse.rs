@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use linuxkit_yaml::test::parse_test;
 use linuxkit_yaml::{LintOptions, from_yaml, lint, merge, parse, parse_label, print};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -22,6 +23,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(!error.diagnostics.is_empty());
             let _ = error.to_string();
         }
+    }
+    if let Err(error) = parse_test(bytes, "fuzz") {
+        assert!(!error.diagnostics.is_empty());
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = parse_label(text, "fuzz");

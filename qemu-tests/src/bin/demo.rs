@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 
 use hullkit::platform::Arch;
+use hullkit::verify::probe;
 use hullkit::vm::{Boot, Machine, Outcome, Protocol, Publish, launch, with_console};
-use qemu_tests::case::Http;
-use qemu_tests::{boot, probe};
+use qemu_tests::boot;
 
 /// Emulated, on a busy machine: many times what it takes.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -56,21 +56,19 @@ fn demo(name: &Path, arch: &str) -> anyhow::Result<()> {
     let powered_on = Instant::now();
     let vm = boot::start(&machine, &console)?;
     let port = vm.ports().first().context("no port was published")?.host;
-    let page = Http { port, path: "/".to_owned(), contains: "Hello from nginx".to_owned() };
-    let body = probe::until(powered_on + PATIENCE, || {
+    let page = || match vm.ended_within(Duration::ZERO) {
         // A guest that is gone will not answer any more.
-        if let Some(outcome) = vm.ended_within(Duration::ZERO) {
-            bail!("the guest ended: {outcome:?}");
-        }
-        probe::http(port, &page)
-    })?;
+        Some(outcome) => Err(format!("the guest ended: {outcome:?}")),
+        None => probe::http(port, "/", 200, Some("Hello from nginx")),
+    };
+    let body = probe::until(powered_on + PATIENCE, page).map_err(|why| anyhow!(why))?;
     let answered = powered_on.elapsed();
     println!("\n{body}");
     println!("http://127.0.0.1:{port}/ answered {:.1} s after power-on", answered.as_secs_f64());
     vm.press_power_button()?;
     match vm.wait(Some(Duration::from_secs(60))) {
         Outcome::PoweredOff => println!("the host powered off in order"),
-        other => bail!("the host did not power off: {other:?}"),
+        other => return Err(anyhow!("the host did not power off: {other:?}")),
     }
     Ok(())
 }

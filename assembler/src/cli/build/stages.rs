@@ -83,7 +83,7 @@ pub(super) fn pulled<'a>(
     registries: &Registries,
     global: &Global,
 ) -> anyhow::Result<()> {
-    pull::pull(images, layouts, store, registries, global.jobs, &*progress::new(global.quiet))?;
+    pull::pull(images, layouts, store, registries, global.jobs.unwrap_or(pull::JOBS), &*progress::new(global.quiet))?;
     for note in registries.notes() {
         eprintln!("note: {note}");
     }

@@ -1,5 +1,6 @@
 //! From what the user names to a machine: a manifest is built first, an image becomes its disk.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,8 @@ use crate::cli::build::{self, BuildArgs, Input, LinuxkitArgs};
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::vm::{
-    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Machine, Writes, find_uefi, with_console,
+    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Machine, Publish, Screen, Tools, Tpm, Writes, cidata,
+    find_uefi, with_console,
 };
 use crate::write::format::Format;
 
@@ -38,17 +40,94 @@ pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, globa
     };
     let more = hardware.disk.iter().map(|path| extra(hardware, path));
     Ok(Machine {
-        arch,
-        memory: args.mem,
         cpus: args.cpus,
         firmware,
-        boot,
         drives: image.map(Ok).into_iter().chain(more).collect::<anyhow::Result<_>>()?,
-        network: Some(args.publish.clone()),
+        network: (hardware.net == "user").then(|| args.publish.clone()),
+        screen: hardware.display.clone().map_or(Screen::None, Screen::Shown),
+        shares: hardware.share.clone(),
         control: Some(control.path().to_owned()),
-        tpm: None,
-        extra: args.extra.clone(),
+        extra: card(hardware, &args.publish)?.into_iter().chain(args.extra.iter().cloned()).collect(),
+        ..Machine::new(arch, args.mem, boot)
     })
+}
+
+/// Arguments for a network card that is not on the user's own network.
+fn card(hardware: &Hardware, publish: &[Publish]) -> anyhow::Result<Vec<OsString>> {
+    if hardware.net == "user" {
+        return Ok(Vec::new());
+    }
+    if !publish.is_empty() {
+        bail!("`--publish` leads into `--net user` only");
+    }
+    if hardware.net == "none" {
+        return Ok(Vec::new());
+    }
+    let netdev = format!("{},id=net0", hardware.net);
+    Ok(["-netdev", &netdev, "-device", "virtio-net-pci,netdev=net0,romfile="].map(OsString::from).to_vec())
+}
+
+/// A folder for what a machine has beside its own files.
+#[derive(Debug)]
+pub(super) struct Beside {
+    folder: PathBuf,
+    kept: bool,
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What is left is found and emptied by the next machine of the name.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Put what a machine has beside its own files into a folder of its name: user data on a CD.
+///
+/// # Errors
+///
+/// There is no place, or the user data cannot be read.
+pub(super) fn beside(
+    args: &RunArgs,
+    machine: &mut Machine,
+    name: &str,
+    global: &Global,
+) -> anyhow::Result<Option<Beside>> {
+    let hardware = &args.hardware;
+    if hardware.metadata.is_none() && !hardware.tpm {
+        return Ok(None);
+    }
+    let folder = global.store()?.folder("machines").join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("could not make the folder `{}`", folder.display()))?;
+    let beside = Beside { folder, kept: hardware.persist && hardware.tpm };
+    if let Some(file) = &hardware.metadata {
+        machine.drives.push(cidata(file, &beside.folder.join("cidata.iso"))?);
+    }
+    Ok(Some(beside))
+}
+
+/// Start the machine's TPM, if it is to have one. It ends with what is given.
+///
+/// # Errors
+///
+/// It is not installed, or does not start.
+pub(super) fn tpm(
+    args: &RunArgs,
+    machine: &mut Machine,
+    beside: &Option<Beside>,
+    tools: &Tools,
+) -> anyhow::Result<Option<Tpm>> {
+    let Some(beside) = beside.as_ref().filter(|_| args.hardware.tpm) else { return Ok(None) };
+    let state = beside.folder.join("tpm");
+    if !args.hardware.persist {
+        // Left by one whose end nobody saw.
+        let _ = fs::remove_dir_all(&state);
+    }
+    fs::create_dir_all(&state).with_context(|| format!("could not make the folder `{}`", state.display()))?;
+    let tpm = Tpm::start(&state, Path::new("swtpm"), &tools.launcher)?;
+    machine.tpm = Some(tpm.socket().to_owned());
+    Ok(Some(tpm))
 }
 
 fn firmware(arch: Arch, by_uefi: bool) -> anyhow::Result<Firmware> {

@@ -1,5 +1,6 @@
 //! `hullkit run`: boots a manifest, or files that were built before, in QEMU.
 
+mod detach;
 mod launch;
 mod machine;
 
@@ -15,8 +16,8 @@ use super::Global;
 use super::build::Naming;
 use crate::platform::Arch;
 use crate::vm::{
-    Accel, Bus, Cause, ControlSocket, HostFacts, Launcher, Memory, Outcome, Publish, Signal, Sink, Tools, Vm, attach,
-    find_qemu, on_signal,
+    Accel, Bus, Cause, ControlSocket, HostFacts, Launcher, Memory, Outcome, Publish, Record, Share, SharedConsole,
+    Signal, Sink, Tools, Vm, attach, find_qemu, on_signal,
 };
 use anyhow::{Context, bail};
 
@@ -46,6 +47,7 @@ Exit codes:
 
 Examples:
   hullkit run web.yml --publish 8080:80        build what is missing, boot, http://127.0.0.1:8080
+  hullkit run web.yml --detach --name web      the same without a terminal: `hullkit ps`, `attach`, `stop`, `rm`
   hullkit run office.yml --ssh-key ~/.ssh/id_ed25519.pub --publish 2222:22
   hullkit run web --arch arm64 --mem 512       boot web-kernel, web-initrd.img, web-cmdline
   hullkit run web.raw                          boot a virtio disk, by BIOS (arm64: by UEFI)
@@ -53,6 +55,7 @@ Examples:
   hullkit run web.iso --bus usb                boot an ISO as a USB stick; without --bus it is a CD
   hullkit run web.efi                          boot a unified kernel image, by UEFI
   hullkit run web.raw --disk data --persist    add a disk; both keep what is written to them
+  hullkit run web.yml --metadata me.yml --tpm  user data on a CD, and a TPM
   hullkit run web --timeout 60 --serial log    for scripts: give up after a minute, keep the console
   hullkit run web -- -device usb-ehci          anything else that QEMU can do";
 
@@ -88,6 +91,9 @@ pub struct RunArgs {
     /// What the machine is called by `hullkit ctl` [default: as the file].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Run it without a terminal, and return once the guest runs
+    #[arg(short, long, conflicts_with = "timeout")]
+    detach: bool,
     /// Public keys that may log in by SSH, if a manifest is built; may be repeated.
     #[arg(long, value_name = "FILE")]
     ssh_key: Vec<PathBuf>,
@@ -97,14 +103,14 @@ pub struct RunArgs {
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS")]
     extra: Vec<OsString>,
-    /// Its firmware and its disks.
+    /// What it is made of.
     #[command(flatten)]
     hardware: Hardware,
 }
 
-/// A machine's firmware and its disks.
+/// What a machine is made of.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Firmware and disks")]
+#[command(next_help_heading = "The machine")]
 struct Hardware {
     /// Start the machine by UEFI
     #[arg(long)]
@@ -121,6 +127,21 @@ struct Hardware {
     /// Keep in the files what the guest writes to its disks; else it is gone with the machine
     #[arg(long)]
     persist: bool,
+    /// Give the machine a TPM 2.0 (needs swtpm), which with --persist knows in each run what it knew in the one before
+    #[arg(long)]
+    tpm: bool,
+    /// Show its screen: gtk, sdl, vnc=:1, or whatever else QEMU's `-display` takes
+    #[arg(long, value_name = "HOW")]
+    display: Option<String>,
+    /// User data, which the machine finds on a CD labelled `cidata`
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+    /// A folder that the guest can mount over 9P by its tag; may be repeated
+    #[arg(long, value_name = "TAG=DIR[:ro]")]
+    share: Vec<Share>,
+    /// Its network card: user, none, or what QEMU's `-netdev` takes without `id`: tap,ifname=tap0,script=no
+    #[arg(long, value_name = "HOW", default_value = "user")]
+    net: String,
 }
 
 /// Boot what `args` name and wait until it ends.
@@ -129,6 +150,12 @@ struct Hardware {
 ///
 /// Whatever kept the guest from running; how it ended is the exit code.
 pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    if args.detach {
+        if !detach::is_second() {
+            return detach::start();
+        }
+        detach::leave_terminal();
+    }
     let arch = args.arch.unwrap_or_else(Arch::host);
     // Before anything is built: a missing QEMU should not cost a build.
     let qemu = find_qemu(arch, &std::env::var_os("PATH").unwrap_or_default())?;
@@ -136,30 +163,74 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(note) = &choice.note {
         say(note);
     }
-    let control = match &args.name {
+    let mut control = match &args.name {
         Some(name) => ControlSocket::claim(name)?,
         None => ControlSocket::claim_any(&args.what.file_stem().unwrap_or_default().to_string_lossy())?,
     };
-    let machine = machine::machine(args, arch, &control, global)?;
+    let mut machine = machine::machine(args, arch, &control, global)?;
     let tools = Tools { qemu, launcher: Launcher::this_program(), accelerator: choice.accelerator };
+    // Both have to be there as long as the machine is.
+    let beside = machine::beside(args, &mut machine, &control.name(), global)?;
+    let tpm = machine::tpm(args, &mut machine, &beside, &tools)?;
 
     let signals = signals()?;
     let started = Instant::now();
-    let vm = Vm::start(&machine, &tools, sinks(args)?)?;
-    say(&format!("`hullkit ctl --vm {} ps` shows its containers", control.name()));
-    for port in vm.ports() {
-        say(&format!("127.0.0.1:{} leads to the guest's port {}/{}", port.host, port.guest, port.protocol));
-    }
+    let shared = args.detach.then(SharedConsole::default);
+    let vm = Vm::start(&machine, &tools, sinks(args, shared.as_ref())?)?;
+    let record = Record {
+        name: control.name(),
+        pid: std::process::id(),
+        arch: arch.to_string(),
+        what: args.what.display().to_string(),
+        ports: vm.ports().iter().map(ToString::to_string).collect(),
+        detached: args.detach,
+        ended: None,
+    };
+    control.describe(&record)?;
+    let lines = greeting(&vm, &control);
     let mut signal = None;
-    let outcome = attach(&vm, say, |vm| wait(vm, &signals, args.timeout.map(Duration::from_secs), &mut signal))?;
+    let limit = args.timeout.map(Duration::from_secs);
+    let outcome = match shared {
+        Some(shared) => {
+            shared.serve(&control.console(), vm.keyboard().context("the machine has no keyboard")?)?;
+            detach::settle(&lines)?;
+            wait(&vm, &signals, limit, &mut signal)
+        }
+        None => {
+            lines.iter().for_each(|line| say(line));
+            attach(&vm, say, |vm| wait(vm, &signals, limit, &mut signal))?
+        }
+    };
     if let Some(error) = vm.sink_error() {
         say(&format!("the console could not be written to its end: {error}"));
     }
-    report(&outcome, signal, started.elapsed())
+    drop((tpm, beside));
+    let (line, code) = report(&outcome, signal, started.elapsed());
+    if args.detach {
+        control.describe(&Record { ended: Some(line.clone()), ..record })?;
+    }
+    match code {
+        Some(code) => {
+            say(&line);
+            Ok(ExitCode::from(code))
+        }
+        None => bail!(line),
+    }
 }
 
-fn sinks(args: &RunArgs) -> anyhow::Result<Vec<Sink>> {
-    let mut sinks: Vec<Sink> = vec![Box::new(std::io::stdout())];
+/// What the user is told of a machine that has just begun.
+fn greeting(vm: &Vm, control: &ControlSocket) -> Vec<String> {
+    let ports = vm.ports().iter();
+    let ports =
+        ports.map(|port| format!("127.0.0.1:{} leads to the guest's port {}/{}", port.host, port.guest, port.protocol));
+    std::iter::once(format!("`hullkit ctl --vm {} ps` shows its containers", control.name())).chain(ports).collect()
+}
+
+fn sinks(args: &RunArgs, shared: Option<&SharedConsole>) -> anyhow::Result<Vec<Sink>> {
+    let mut sinks: Vec<Sink> = match shared {
+        Some(shared) => vec![shared.sink()],
+        None => vec![Box::new(std::io::stdout())],
+    };
     if let Some(path) = &args.serial {
         let file = File::create(path).with_context(|| format!("could not create `{}`", path.display()))?;
         sinks.push(Box::new(file));
@@ -195,19 +266,17 @@ fn wait(vm: &Vm, signals: &Receiver<Signal>, limit: Option<Duration>, received: 
     }
 }
 
-/// Tell how the guest ended, in a line and as an exit code.
-fn report(outcome: &Outcome, signal: Option<Signal>, ran: Duration) -> anyhow::Result<ExitCode> {
+/// Tell how the guest ended, in a line and as an exit code; none if the machine itself failed.
+fn report(outcome: &Outcome, signal: Option<Signal>, ran: Duration) -> (String, Option<u8>) {
     let after = format!("after {:.1} s", ran.as_secs_f64());
-    let (code, line) = match outcome {
-        Outcome::PoweredOff => (0, format!("the guest powered off {after}")),
-        Outcome::Panicked { line } => (3, format!("the guest's kernel panicked {after}: {line}")),
-        Outcome::Rebooted => (4, format!("the guest reset {after}")),
-        Outcome::TimedOut => (124, format!("the guest was ended {after}: its time was over")),
-        Outcome::Killed => (128 + signal.map_or(2, Signal::number), format!("the guest was ended {after}")),
-        Outcome::QemuFailed { stderr } => bail!("QEMU failed {after}: {stderr}"),
-    };
-    say(&line);
-    Ok(ExitCode::from(code))
+    match outcome {
+        Outcome::PoweredOff => (format!("the guest powered off {after}"), Some(0)),
+        Outcome::Panicked { line } => (format!("the guest's kernel panicked {after}: {line}"), Some(3)),
+        Outcome::Rebooted => (format!("the guest reset {after}"), Some(4)),
+        Outcome::TimedOut => (format!("the guest was ended {after}: its time was over"), Some(124)),
+        Outcome::Killed => (format!("the guest was ended {after}"), Some(128 + signal.map_or(2, Signal::number))),
+        Outcome::QemuFailed { stderr } => (format!("QEMU failed {after}: {stderr}"), None),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "what a command tells its user")]

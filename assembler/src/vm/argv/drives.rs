@@ -47,6 +47,16 @@ pub(super) fn drives(argv: &mut Argv, machine: &Machine) {
     }
 }
 
+/// Append the disks that can be pulled out, each behind a port of its own: the board's own bus keeps what is in it.
+pub(super) fn loose(argv: &mut Argv, machine: &Machine) {
+    for (number, disk) in (1..).zip(&machine.loose) {
+        let name = &disk.name;
+        argv.option("-blockdev", with_file(&format!("driver=raw,node-name=file-{name}"), &disk.path));
+        argv.option("-device", format!("pcie-root-port,id=port-{name},chassis={number}"));
+        argv.option("-device", disk.device());
+    }
+}
+
 /// Say what is in a drive.
 fn medium(number: usize, drive: &Drive) -> OsString {
     let writes = match (drive.bus, drive.writes) {

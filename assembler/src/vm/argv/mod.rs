@@ -5,7 +5,7 @@ mod drives;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Boot, Bus, Firmware, Machine};
+use super::{Boot, Bus, Firmware, Machine, Screen, Share};
 use crate::platform::Arch;
 
 /// File descriptor on which QEMU inherits the guest's serial port: its standard input.
@@ -34,7 +34,9 @@ pub enum Accelerator {
 #[must_use]
 pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     let mut argv = Argv(Vec::new());
-    argv.words(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S"]);
+    argv.words(&["-nodefaults", "-no-user-config"]);
+    argv.option("-display", if let Screen::Shown(how) = &machine.screen { how } else { "none" });
+    argv.words(&["-no-reboot", "-S"]);
     argv.option("-machine", board(machine));
     argv.option(
         "-accel",
@@ -56,6 +58,7 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     network(&mut argv, machine);
     control(&mut argv, machine);
     tpm(&mut argv, machine);
+    beside(&mut argv, machine);
     if machine.arch == Arch::Arm64 {
         // The power button of `virt` is a GPIO key unless firmware brings ACPI; distribution kernels for clouds
         // have no driver for it. A keyboard has a power key too.
@@ -65,6 +68,10 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
         drives::flash(&mut argv, flash);
     }
     drives::drives(&mut argv, machine);
+    drives::loose(&mut argv, machine);
+    if machine.screen != Screen::None {
+        argv.option("-device", screen(machine.arch));
+    }
     if let Boot::Kernel { kernel, initrd, cmdline } = &machine.boot {
         argv.option("-kernel", kernel);
         if let Some(initrd) = initrd {
@@ -91,6 +98,48 @@ impl Argv {
     }
 }
 
+/// Append the TPM, if there is one.
+fn tpm(argv: &mut Argv, machine: &Machine) {
+    let Some(path) = &machine.tpm else { return };
+    let mut chardev = OsString::from("socket,id=tpm0,path=");
+    chardev.push(OsStr::from_bytes(&drives::escaped(path.as_os_str())));
+    argv.option("-chardev", chardev);
+    argv.option("-tpmdev", "emulator,id=tpm0,chardev=tpm0");
+    let device = match machine.arch {
+        Arch::Amd64 => "tpm-tis,tpmdev=tpm0",
+        Arch::Arm64 => "tpm-tis-device,tpmdev=tpm0",
+    };
+    argv.option("-device", device);
+}
+
+/// Append what leads to others than the user: a network of machines, user data, folders.
+fn beside(argv: &mut Argv, machine: &Machine) {
+    let with = |start: &str, path: &OsStr| {
+        let mut text = OsString::from(start);
+        text.push(OsStr::from_bytes(&drives::escaped(path)));
+        text
+    };
+    if let Some((socket, number)) = &machine.lan {
+        argv.option("-netdev", with("stream,id=lan0,server=off,addr.type=unix,addr.path=", socket.as_os_str()));
+        // Locally administered, so that nobody else's card has it.
+        argv.option("-device", format!("virtio-net-pci,netdev=lan0,mac=52:54:00:4c:41:{number:02x},romfile="));
+    }
+    for Share { tag, folder, readonly } in &machine.shares {
+        let access = if *readonly { ",readonly=on" } else { "" };
+        // Owners stay the guest's: who runs QEMU need not be root.
+        let start = format!("local,mount_tag={tag},security_model=mapped-xattr{access},path=");
+        argv.option("-virtfs", with(&start, folder.as_os_str()));
+    }
+}
+
+/// Name the graphics card whose picture firmware and kernels draw.
+fn screen(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Amd64 => "VGA",
+        Arch::Arm64 => "ramfb",
+    }
+}
+
 fn board(machine: &Machine) -> &'static str {
     match machine.arch {
         // The older PC has the older disks.
@@ -112,7 +161,6 @@ fn processor(arch: Arch, accelerator: Accelerator) -> &'static str {
     }
 }
 
-/// Append the network card, if there is one. A machine that boots over the network has one in any case.
 /// A virtio port: what is written into the socket, the host's init reads, and the other way round.
 fn control(argv: &mut Argv, machine: &Machine) {
     let Some(path) = &machine.control else { return };
@@ -123,20 +171,7 @@ fn control(argv: &mut Argv, machine: &Machine) {
     argv.option("-device", format!("virtserialport,chardev=control0,name={}", hullkit_init::control::PORT));
 }
 
-/// Append the TPM, if there is one.
-fn tpm(argv: &mut Argv, machine: &Machine) {
-    let Some(path) = &machine.tpm else { return };
-    let mut chardev = OsString::from("socket,id=tpm0,path=");
-    chardev.push(OsStr::from_bytes(&drives::escaped(path.as_os_str())));
-    argv.option("-chardev", chardev);
-    argv.option("-tpmdev", "emulator,id=tpm0,chardev=tpm0");
-    let device = match machine.arch {
-        Arch::Amd64 => "tpm-tis,tpmdev=tpm0",
-        Arch::Arm64 => "tpm-tis-device,tpmdev=tpm0",
-    };
-    argv.option("-device", device);
-}
-
+/// Append the network card, if there is one. A machine that boots over the network has one in any case.
 fn network(argv: &mut Argv, machine: &Machine) {
     let mut netdev = OsString::from("user,id=net0");
     for publish in machine.network.iter().flatten() {

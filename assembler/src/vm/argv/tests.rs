@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::vm::{DiskLayout, Drive, Flash, Writes};
+use crate::vm::{DiskLayout, Drive, Flash, LooseDisk, Writes};
 
 fn machine(arch: Arch) -> Machine {
     let boot = Boot::Kernel {
@@ -172,4 +172,42 @@ fn the_network_is_booted_by_the_cards_own_rom() {
 -netdev user,id=net0,tftp=out,,dir,bootfile=web.ipxe
 -device virtio-net-pci,netdev=net0,bootindex=0";
     assert_eq!(storage(&Machine { boot, ..disks(Arch::Amd64, &[]) }), want);
+}
+
+#[test]
+fn a_disk_that_can_be_pulled_out_has_a_port_of_its_own() {
+    let loose = vec![LooseDisk { name: "data".to_owned(), path: PathBuf::from("a,b") }];
+    let text = storage(&Machine { loose, screen: Screen::Hidden, ..disks(Arch::Amd64, &[]) });
+    let want = "\
+-blockdev driver=raw,node-name=file-data,file.driver=file,file.filename=a,,b
+-device pcie-root-port,id=port-data,chassis=1
+-device virtio-blk-pci,id=disk-data,drive=file-data,bus=port-data,serial=data
+-device VGA";
+    assert_eq!(text, want);
+}
+
+#[test]
+fn what_leads_to_others_is_named_by_its_path() {
+    let machine = Machine {
+        tpm: Some(PathBuf::from("t")),
+        lan: Some((PathBuf::from("l"), 10)),
+        shares: vec!["src=/a b,c:ro".parse().expect("a folder")],
+        ..disks(Arch::Arm64, &[])
+    };
+    let want = "\
+-chardev socket,id=tpm0,path=t
+-tpmdev emulator,id=tpm0,chardev=tpm0
+-device tpm-tis-device,tpmdev=tpm0
+-netdev stream,id=lan0,server=off,addr.type=unix,addr.path=l
+-device virtio-net-pci,netdev=lan0,mac=52:54:00:4c:41:0a,romfile=
+-virtfs local,mount_tag=src,security_model=mapped-xattr,readonly=on,path=/a b,,c
+-device virtio-keyboard-pci";
+    assert_eq!(storage(&machine), want);
+}
+
+#[test]
+fn a_screen_is_shown_where_it_is_asked_for() {
+    let text =
+        lines(&Machine { screen: Screen::Shown("vnc=:1".to_owned()), ..disks(Arch::Arm64, &[]) }, Accelerator::Tcg);
+    assert!(text.contains("\n-display vnc=:1\n") && text.contains("\n-device ramfb"), "{text}");
 }

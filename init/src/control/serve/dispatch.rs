@@ -52,6 +52,10 @@ fn act<S: Sys>(host: &mut Host<S>, link: u64, Call { id, request }: Call) -> Res
         Request::Start(named) => wish(host, &named.service, Wish::Start)?,
         Request::Stop(named) => wish(host, &named.service, Wish::Stop)?,
         Request::Restart(named) => wish(host, &named.service, Wish::Restart)?,
+        Request::Kill(named) => {
+            hand::kill(host, &named.service)?;
+            reply(host, link, id, Vec::new());
+        }
         Request::Exec(exec) => run(host, link, id, &exec)?,
         Request::Input { bytes } => {
             if let Some(session) = session(host, link, id) {

@@ -66,6 +66,16 @@ pub(super) fn act<S: Sys>(
     Ok(Waiting { link, id, unit, runs: wish != Wish::Stop })
 }
 
+/// Kill a service without asking it first.
+pub(super) fn kill<S: Sys>(host: &mut Host<S>, name: &str) -> Result<(), String> {
+    let unit = service(host, name)?;
+    let pid = host.units[unit].pid().ok_or_else(|| format!("`{name}` does not run"))?;
+    host.kill_group(unit);
+    // It may have ended a moment ago, or with its group; its end is on its way then.
+    let _ = host.sys.kill(pid, libc::SIGKILL);
+    Ok(())
+}
+
 /// Answer the calls that are over.
 pub(super) fn settle<S: Sys>(host: &Host<S>, control: &mut Control) {
     let Control { waiting, links, .. } = control;

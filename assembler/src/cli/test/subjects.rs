@@ -1,0 +1,143 @@
+//! From what the user names to hosts that can be booted: manifests are built, in every format that a cell needs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use super::TestArgs;
+use super::file::What;
+use crate::cli::Global;
+use crate::cli::build::{self, BuildArgs, Input, LinuxkitArgs};
+use crate::platform::Arch;
+use crate::verify::Cell;
+use crate::write::format::{Format, Medium};
+
+/// The first parts of files' names, by host and architecture.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeMap<(Option<String>, Arch), PathBuf>);
+
+impl Names {
+    /// Give the first part of the names of one host's files.
+    pub(super) fn get(&self, host: Option<&str>, arch: Arch) -> Option<&Path> {
+        self.0.get(&(host.map(str::to_owned), arch)).map(PathBuf::as_path)
+    }
+}
+
+/// One host to build.
+struct Source {
+    host: Option<String>,
+    manifests: Vec<PathBuf>,
+}
+
+/// Build all that cells need, into a folder. What is no manifest is there already.
+///
+/// # Errors
+///
+/// Any stage's of the build, or there is nothing of that name.
+pub(super) fn build(
+    args: &TestArgs,
+    global: &Global,
+    what: &What,
+    hosts: &[linuxkit_yaml::test::Host],
+    cells: &[Cell],
+    folder: &Path,
+) -> anyhow::Result<Names> {
+    let sources = match what {
+        What::One(paths) => {
+            if let Some(names) = built_before(paths, cells)? {
+                return Ok(names);
+            }
+            vec![Source { host: None, manifests: paths.clone() }]
+        }
+        What::Several(base) => {
+            let source = |host: &linuxkit_yaml::test::Host| Source {
+                host: Some(host.name.value.clone()),
+                manifests: vec![base.join(&host.manifest.value)],
+            };
+            hosts.iter().map(source).collect()
+        }
+    };
+    let mut names = Names::default();
+    for source in sources {
+        for arch in Arch::ALL {
+            let mut formats: Vec<Format> = Vec::new();
+            for cell in cells.iter().filter(|cell| cell.arch == arch) {
+                if !formats.contains(&cell.format) {
+                    formats.push(cell.format);
+                }
+            }
+            if formats.is_empty() {
+                continue;
+            }
+            let into = folder.join(source.host.as_deref().unwrap_or("host")).join(arch.name());
+            let name = one(args, global, &source.manifests, &formats, arch, &into)?;
+            names.0.insert((source.host.clone(), arch), name);
+        }
+    }
+    Ok(names)
+}
+
+fn one(
+    args: &TestArgs,
+    global: &Global,
+    manifests: &[PathBuf],
+    formats: &[Format],
+    arch: Arch,
+    into: &Path,
+) -> anyhow::Result<PathBuf> {
+    let build = BuildArgs {
+        input: Input { manifests: manifests.to_vec(), ssh_key: args.ssh_key.clone(), naming: args.naming.clone() },
+        format: formats.to_vec(),
+        arch: vec![arch],
+        root: None,
+        size: None,
+        name: None,
+        dir: into.to_owned(),
+        output: None,
+        dry_run: false,
+        linuxkit: LinuxkitArgs { no_sbom: true, ..LinuxkitArgs::default() },
+        explain: false,
+        json: false,
+    };
+    build::build(&build, global)?;
+    Ok(into.join(build.base_name()))
+}
+
+/// Find files that were built before: an image, or what a NAME stands for.
+fn built_before(paths: &[PathBuf], cells: &[Cell]) -> anyhow::Result<Option<Names>> {
+    let [path] = paths else { return Ok(None) };
+    let mut names = Names::default();
+    for cell in cells {
+        let name = match cell.format.ending() {
+            Some(ending) => {
+                let Some(name) = path.to_str().and_then(|text| text.strip_suffix(ending)) else { continue };
+                PathBuf::from(name)
+            }
+            None => path.clone(),
+        };
+        let there = match cell.format.medium() {
+            Medium::Loose => {
+                let mut kernel = name.as_os_str().to_owned();
+                kernel.push("-kernel");
+                !path.exists() && Path::new(&kernel).is_file()
+            }
+            _ => path.is_file(),
+        };
+        if there {
+            names.0.insert((None, cell.arch), name);
+        }
+    }
+    if !names.0.is_empty() {
+        return Ok(Some(names));
+    }
+    if path.as_os_str() == "-" || path.to_string_lossy().contains("://") {
+        return Ok(None);
+    }
+    let meta = fs::metadata(path).with_context(|| format!("could not read `{}`", path.display()))?;
+    if !meta.is_file() {
+        bail!("`{}` is no file", path.display());
+    }
+    Ok(None)
+}
