@@ -121,6 +121,14 @@ services: [{name: web, image: 'hullkit/busybox:latest', binds: ['db:/srv']}]
         judge(&[&"qemu-img", &"compare", &"-f", &"raw", &"-F", &"raw", &raw, &folder.path().join("disk.raw")]);
         let sums = "cd \"$0\" && sha256sum --quiet -c host-SHA256SUMS";
         judge(&[&"sh", &"-c", &sums, &folder.path().join("out")]);
+        let listing = fs::read(folder.path().join("out/host-manifest.json")).expect("a list");
+        let listing: serde_json::Value = serde_json::from_slice(&listing).expect("JSON");
+        let target = Place::find().expect("cargo's folders").target;
+        for (program, path) in [("init", "init/amd64/hullkit-init"), ("stub", "stub/amd64/linuxx64.efi.stub")] {
+            let sum = judge(&[&"sha256sum", &target.join(path)]);
+            let listed = listing["hosts"]["amd64"]["programs"][program].as_str().unwrap_or_default();
+            assert!(sum.starts_with(listed.trim_start_matches("sha256:")) && listed.len() > 64, "{program}: {listing}");
+        }
     }
 
     #[test]

@@ -36,9 +36,9 @@ pub struct Inputs {
     pub plan: Digest,
     /// Every image by the name that the manifest has for it, with the digest of its manifest for this architecture.
     pub images: BTreeMap<String, Digest>,
-    /// Digest of the program that is PID 1, if it is Hullkit's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub init: Option<Digest>,
+    /// Programs that came with `hullkit`, by name: `init`, what it starts if the host needs it, and the boot `stub` of a UKI.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<&'static str, Digest>,
     /// Least memory of a machine that boots it, in bytes, by where the images are; empty if it is not known.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub memory: BTreeMap<String, u64>,

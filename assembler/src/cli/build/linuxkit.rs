@@ -55,15 +55,16 @@ pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &LinuxkitPlan) -> anyhow::Re
         true => Some(Packed::new(&host)?),
         false => None,
     };
-    let mut boots = BTreeMap::new();
+    let (mut boots, mut programs) = (BTreeMap::new(), BTreeMap::new());
     if let (Some(format), Some(packed)) = (job.formats.iter().find(|format| boots_alone(format)), &packed) {
         let stub = disks::stub(&plan.boot, job.store, arch)?;
+        programs.insert("stub", Digest::of(&stub));
         boots.insert(Root::Ram, Boot::linuxkit(&job.args.base_name(), plan, packed, stub, &format.name())?);
     }
     let firmware = disks::firmware(job, &plan.boot, &plan.images)?;
     let loose = |format: Format, dir: &Path, name: &str| loose(job, &host, packed.as_ref(), format, dir, name);
     let made = disks::make(job, arch, &wanted, &boots, &firmware, &loose)?;
-    Ok((inputs(plan), made))
+    Ok((inputs(plan, programs), made))
 }
 
 /// Write a format that does not boot by itself.
@@ -90,12 +91,12 @@ fn loose(
 }
 
 /// Say what the host was made of.
-fn inputs(plan: &LinuxkitPlan) -> Inputs {
+fn inputs(plan: &LinuxkitPlan, programs: BTreeMap<&'static str, Digest>) -> Inputs {
     Inputs {
         // Texts, numbers and lists only: there is nothing in a plan that JSON cannot say.
         plan: Digest::of(&serde_json::to_vec(plan).unwrap_or_default()),
         images: plan.images.iter().map(|(digest, image)| (image.reference.clone(), *digest)).collect(),
-        init: None,
+        programs,
         memory: BTreeMap::new(),
     }
 }

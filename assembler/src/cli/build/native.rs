@@ -27,16 +27,18 @@ pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &Plan) -> anyhow::Result<(In
     let wanted = disks::wanted(job, plan.boot.root)?;
     let layouts = plan.volumes.iter().filter_map(plan::volumes::Volume::layout);
     stages::pulled(&plan.images, layouts, job.store, job.registries, job.global)?;
-    let init = embedded::init(arch)?;
     let roots: BTreeSet<Root> = wanted.iter().map(|wanted| wanted.root).collect();
+    let carried = carried(plan, &roots)?;
+    let mut programs: BTreeMap<_, _> = carried.iter().map(|(name, program)| (*name, Digest::of(program))).collect();
     let mut packed = BTreeMap::new();
     for root in roots {
-        packed.insert(root, segments(job, plan, init, root)?);
+        packed.insert(root, segments(job, plan, &carried, root)?);
     }
     let mut boots = BTreeMap::new();
     for wanted in wanted.iter().filter(|wanted| wanted.format.medium() != Medium::Loose) {
         if let Some(segments) = packed.get(&wanted.root).filter(|_| !boots.contains_key(&wanted.root)) {
             let stub = disks::stub(&plan.boot, job.store, arch)?;
+            programs.insert("stub", Digest::of(&stub));
             let name = job.args.base_name();
             boots.insert(wanted.root, Boot::native(&name, plan, segments, stub, &wanted.format.name())?);
         }
@@ -47,16 +49,39 @@ pub(super) fn host(job: &Job<'_>, arch: Arch, plan: &Plan) -> anyhow::Result<(In
         None => Ok(Vec::new()),
     };
     let made = disks::make(job, arch, &wanted, &boots, &firmware, &loose)?;
-    Ok((inputs(plan, init, &packed), made))
+    Ok((inputs(plan, programs, &packed), made))
+}
+
+/// Programs that this one carries, by name.
+type Carried = BTreeMap<&'static str, &'static [u8]>;
+
+/// Find the programs that the host needs: PID 1, and what that starts.
+fn carried(plan: &Plan, roots: &BTreeSet<Root>) -> anyhow::Result<Carried> {
+    let mut programs = Carried::from([("init", embedded::init(plan.arch)?)]);
+    if roots.contains(&Root::Web) {
+        programs.insert("fetch", embedded::fetch(plan.arch)?);
+    }
+    if plan.system.metadata.is_some() {
+        programs.insert("metadata", embedded::metadata(plan.arch)?);
+    }
+    if plan.storage.is_some() {
+        programs.insert("storage", embedded::storage(plan.arch)?);
+    }
+    Ok(programs)
 }
 
 /// Stage 4: pack what is not packed yet.
-fn segments(job: &Job<'_>, plan: &Plan, init: &[u8], root: Root) -> anyhow::Result<Segments> {
-    let fetch = if root == Root::Web { embedded::fetch(plan.arch)? } else { &[] };
-    let metadata = if plan.system.metadata.is_some() { embedded::metadata(plan.arch)? } else { &[] };
-    let storage = if plan.storage.is_some() { embedded::storage(plan.arch)? } else { &[] };
-    let (jobs, limits) = (stages::jobs(), Limits::default());
-    let options = rootfs::Options { init, fetch, metadata, storage, jobs, limits, root };
+fn segments(job: &Job<'_>, plan: &Plan, carried: &Carried, root: Root) -> anyhow::Result<Segments> {
+    let program = |name| carried.get(name).copied().unwrap_or_default();
+    let options = rootfs::Options {
+        init: program("init"),
+        fetch: program("fetch"),
+        metadata: program("metadata"),
+        storage: program("storage"),
+        jobs: stages::jobs(),
+        limits: Limits::default(),
+        root,
+    };
     let segments = rootfs::build(plan, job.store, &options, &|segment| {
         if !segment.cached && !job.global.quiet {
             eprintln!("packed {} ({})", segment.name, progress::size(segment.size));
@@ -103,12 +128,12 @@ pub(super) fn streamed(
 }
 
 /// Say what the host was made of.
-fn inputs(plan: &Plan, init: &[u8], packed: &BTreeMap<Root, Segments>) -> Inputs {
+fn inputs(plan: &Plan, programs: BTreeMap<&'static str, Digest>, packed: &BTreeMap<Root, Segments>) -> Inputs {
     Inputs {
         // Texts, numbers and lists only: there is nothing in a plan that JSON cannot say.
         plan: Digest::of(&serde_json::to_vec(plan).unwrap_or_default()),
         images: plan.images.iter().map(|(digest, image)| (image.reference.clone(), *digest)).collect(),
-        init: Some(Digest::of(init)),
+        programs,
         memory: packed.iter().map(|(root, segments)| (root.name().to_owned(), segments.memory_floor)).collect(),
     }
 }
