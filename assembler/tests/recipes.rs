@@ -14,7 +14,7 @@ use hullkit::package::{Builder, Image, Options, recipe};
 use hullkit::platform::Arch;
 use hullkit::store::Store;
 
-const RECIPES: [&str; 5] = ["busybox", "kernel", "kernel-metal", "nginx", "redis"];
+const RECIPES: [&str; 6] = ["busybox", "kernel", "kernel-metal", "nginx", "redis", "storage"];
 
 /// Tell whether the host has what these tests need; missing is an error only in CI.
 fn is_debian() -> bool {
@@ -125,7 +125,10 @@ fn is_elf(bytes: &[u8]) -> bool {
 
 /// Check that everything the programs of a root file system load is in it, for the machine it is for.
 fn assert_complete(name: &str, arch: Arch, files: &BTreeMap<String, Found>) {
-    let folders = [format!("/usr/lib/{}-linux-gnu", arch.machine()), "/usr/lib".to_owned(), "/lib64".to_owned()];
+    let own = format!("/usr/lib/{}-linux-gnu", arch.machine());
+    // systemd's programs name the folder of their library themselves.
+    let systemd = format!("{own}/systemd");
+    let folders = [own, "/usr/lib".to_owned(), "/lib64".to_owned(), systemd];
     let mut programs = 0;
     for (path, found) in files {
         match found {

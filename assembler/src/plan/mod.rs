@@ -572,8 +572,10 @@ fn spare_modules(system: &Contract) -> Vec<String> {
     let metadata = system.metadata.iter().flat_map(|_| contract::metadata::MODULES.into_iter().chain(FOR_VOLUMES));
     let storage = system.storage.iter().flatten().map(String::as_str);
     let disks = system.storage.iter().flat_map(|_| FOR_DISKS);
+    let decrypts = system.storage.iter().flatten().any(|name| name == contract::storage::DM_CRYPT);
+    let ciphers = decrypts.then_some(contract::storage::CIPHER_DRIVERS).into_iter().flatten();
     let mut once: Vec<String> = Vec::new();
-    for name in metadata.chain(storage).chain(disks) {
+    for name in metadata.chain(storage).chain(disks).chain(ciphers) {
         if !once.iter().any(|known| known == name) {
             once.push(name.to_owned());
         }

@@ -191,19 +191,14 @@ impl Order {
     }
 }
 
-/// What LUKS2 is made of by default: AES in XTS. Its processor's own instructions are a driver that nothing else asks for.
-const CIPHER: &[&str] = &[
-    "dm_mod",
-    "dm_crypt",
-    "algif_skcipher",
-    "xts",
-    "aes_generic",
-    "aesni_intel",
-    "aes_ce_blk",
-    "sha256_generic",
-    "sha256_ssse3",
-    "sha2_ce",
-];
+/// What LUKS2 is made of by default: AES in XTS.
+const CIPHER: &[&str] = &["dm_mod", DM_CRYPT, "algif_skcipher", "xts", "aes_generic", "sha256_generic"];
+
+/// The module that decrypts.
+pub const DM_CRYPT: &str = "dm_crypt";
+
+/// The same by instructions of processors, which ask for them by themselves.
+pub const CIPHER_DRIVERS: [&str; 4] = ["aesni_intel", "aes_ce_blk", "sha256_ssse3", "sha2_ce"];
 
 /// Interfaces of TPMs.
 const TPM: &[&str] = &["tpm", "tpm_tis", "tpm_crb"];

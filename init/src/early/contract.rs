@@ -47,21 +47,21 @@ mod tests {
 
     #[test]
     fn another_version_is_refused_whatever_else_it_says() {
-        for text in [r#"{"version":6}"#, r#"{"version":6,"services":"new shape"}"#] {
+        for text in [r#"{"version":7}"#, r#"{"version":7,"services":"new shape"}"#] {
             let error = parse(text.as_bytes()).unwrap_err();
-            assert!(matches!(error, BootError::ContractVersion { found: 6 }), "{error:?}");
+            assert!(matches!(error, BootError::ContractVersion { found: 7 }), "{error:?}");
         }
     }
 
     #[test]
     fn nonsense_is_refused_with_its_position() {
-        let error = parse(b"{\"version\":5,\n \"services\":7}").unwrap_err();
+        let error = parse(b"{\"version\":6,\n \"services\":7}").unwrap_err();
         let BootError::ContractText(cause) = error else { panic!("{error:?}") };
         assert_eq!((cause.line(), cause.column()), (2, 13));
     }
 
     #[test]
     fn an_empty_system_is_a_contract() {
-        assert_eq!(parse(br#"{"version":5}"#).unwrap(), Contract { version: 5, ..Contract::default() });
+        assert_eq!(parse(br#"{"version":6}"#).unwrap(), Contract { version: 6, ..Contract::default() });
     }
 }

@@ -141,3 +141,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+/// Write what went wrong with a disk.
+pub(crate) fn describe(name: &str, error: &StorageError) -> String {
+    format!("disk `{name}`: {}", chain(error))
+}

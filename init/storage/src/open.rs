@@ -6,7 +6,7 @@ use crate::Say;
 use crate::choose::{self, State};
 use crate::crypt;
 use crate::device::Device;
-use crate::error::{StorageError, chain};
+use crate::error::StorageError;
 use crate::make::make;
 use crate::mount;
 use crate::probe::{Found, Holds, probe};
@@ -101,9 +101,4 @@ fn look(path: &str) -> Result<Holds, StorageError> {
 fn foreign(path: &str, holds: Holds, volume: &Volume) -> StorageError {
     let wanted = format!("{} LABEL={}", volume.format.name(), volume.label);
     StorageError::Foreign { path: path.to_owned(), holds: Box::new(holds), wanted }
-}
-
-/// Write what went wrong for the failure screen.
-pub(crate) fn describe(name: &str, error: &StorageError) -> String {
-    format!("disk `{name}`: {}", chain(error))
 }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::fs::MemfdFlags;
@@ -116,7 +116,8 @@ impl Tools<'_> {
                 return Ok(status);
             }
             if start.elapsed() > TIME {
-                kill(&mut child);
+                // It is not waited for: one that waits for its disk cannot be killed, and the boot is to say so. PID 1 gets its end.
+                let _ = child.kill();
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     format!("it takes longer than {} s", TIME.as_secs()),
@@ -130,12 +131,6 @@ impl Tools<'_> {
 /// A file that is in memory alone.
 fn memory() -> io::Result<File> {
     Ok(rustix::fs::memfd_create("tool", MemfdFlags::CLOEXEC)?.into())
-}
-
-fn kill(child: &mut Child) {
-    // One that is gone already has ended.
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 fn name(words: &[&str]) -> String {

@@ -1,6 +1,7 @@
 //! What disks cannot be: their names, what is on them, where that is mounted, and where keys come from.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{NAME_MAX, hinted, unique};
 use crate::encrypt::Encrypt;
@@ -39,6 +40,9 @@ const CLOSED: [&str; 16] = [
     "usr",
 ];
 
+/// How long a boot may wait for a disk.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
 /// Registers of a TPM.
 const PCRS: u8 = 24;
 
@@ -68,6 +72,9 @@ fn one(disk: &StorageDisk, context: &Context<'_>, problems: &mut Problems<'_>) {
     name("disk", &disk.name, problems);
     if let Some(matches) = &disk.matches {
         pattern(matches, problems);
+    }
+    if let Some(timeout) = disk.timeout.as_ref().filter(|timeout| timeout.value.0 > LONGEST_WAIT) {
+        problems.add(&timeout.at, "`timeout` is at most 10m: a boot waits for it");
     }
     if let Some(wipe) = disk.wipe.as_ref().filter(|wipe| wipe.value && !names_one(disk.matches.as_ref())) {
         let hint = "give `match` a `path`, `serial` or `label`: it takes a disk whatever that holds";

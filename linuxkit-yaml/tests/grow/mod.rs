@@ -217,14 +217,16 @@ impl Generator {
             // What it names is not there.
             "Logs" => object.retain(|key, _| key == "forward"),
             "HostMetadata" => object.retain(|key, _| key == "allow"),
-            // A disk has a file system or partitions; what is wiped needs a name, and options need a mount.
+            // A disk has a file system or partitions; what is wiped needs a name, options need a mount, and no wait is too long.
             "StorageDisk"
                 if object.get("partitions").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) =>
             {
-                object.retain(|key, _| ["name", "match", "timeout", "optional", "partitions"].contains(&key.as_str()));
+                object.retain(|key, _| ["name", "match", "optional", "partitions"].contains(&key.as_str()));
             }
             "StorageDisk" | "StoragePartition" => {
-                object.retain(|key, _| !["partitions", "wipe", "options", "label", "size"].contains(&key.as_str()));
+                object.retain(|key, _| {
+                    !["partitions", "wipe", "timeout", "options", "label", "size"].contains(&key.as_str())
+                });
                 object.insert("format".to_owned(), "btrfs".into());
                 if owner == "StoragePartition" {
                     object.insert("size".to_owned(), "64M".into());

@@ -73,6 +73,18 @@ fn amd64_is_a_q35_with_two_ports() {
 }
 
 #[test]
+fn a_tpm_is_spoken_to_over_its_socket() {
+    for (arch, device) in [(Arch::Amd64, "tpm-tis"), (Arch::Arm64, "tpm-tis-device")] {
+        let machine = Machine { tpm: Some("/run/a,b.tpm".into()), ..machine(arch) };
+        let text = lines(&machine, Accelerator::Tcg);
+        let want = format!(
+            "-chardev socket,id=tpm0,path=/run/a,,b.tpm\n-tpmdev emulator,id=tpm0,chardev=tpm0\n-device {device},tpmdev=tpm0"
+        );
+        assert!(text.contains(&want), "{text}");
+    }
+}
+
+#[test]
 fn arm64_is_a_virt_board_with_a_keyboard() {
     let text = lines(&machine(Arch::Arm64), Accelerator::Tcg);
     assert!(text.contains("\n-machine virt\n-accel tcg\n-cpu cortex-a57\n"), "{text}");
