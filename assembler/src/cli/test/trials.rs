@@ -103,6 +103,8 @@ impl<'s> Setting<'s> {
                         if !self.global.quiet && rounds.len() > 1 {
                             eprintln!("{}  {} #{round}", verdict.result, verdict.cell);
                         }
+                        // At once: whoever waits for many boots may want to wait no longer.
+                        eprint!("{}", failure(&verdict));
                         done.lock().unwrap_or_else(PoisonError::into_inner).insert(number, verdict);
                     }
                 });
