@@ -207,7 +207,7 @@ fn mib(bytes: Bytes) -> u32 {
 fn leave(verdict: &Verdict) {
     eprint!("\n{}", failure(verdict));
     for name in verdict.hosts.iter().filter_map(|host| host.kept.as_ref()) {
-        eprintln!("kept: `hullkit ctl --vm {name} ps`");
+        eprintln!("kept: `hullkit ctl --vm {name} ps`, `hullkit attach {name}`");
     }
     eprintln!("Ctrl-C ends it");
     loop {
