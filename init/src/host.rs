@@ -334,6 +334,10 @@ impl<S: Sys> Host<S> {
         for (name, reason) in &report.failed {
             self.say(&format!("new device: module `{name}` not loaded: {reason}"));
         }
+        // The name by which the port is known comes after the port itself, and on a busy machine long after.
+        if report.news {
+            self.control.find_port(&mut self.sys);
+        }
     }
 
     /// Ask for the host to go down; the first to ask decides how.

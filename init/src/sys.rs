@@ -449,6 +449,7 @@ impl Sys for Linux {
         // Where the kernel tells of nothing there is no news, and no reason to search all devices at every event.
         if let Some(loader) = self.loader.as_mut().filter(|loader| loader.watch().is_some()) {
             loader.load_for_new_devices(Path::new("/sys/devices"), &mut report);
+            report.news = loader.heard();
         }
         report
     }

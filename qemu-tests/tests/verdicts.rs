@@ -116,7 +116,7 @@ mod tests {
         bytes[..2].copy_from_slice(b"\xeb\xfe");
         bytes[510..512].copy_from_slice(b"\x55\xaa");
         fs::write(&disk, bytes).expect("a writable folder");
-        let said = run(&disk, folder.path(), &["--matrix", "raw", "--timeout", "4s", "--mem", "64"], None);
+        let said = run(&disk, folder.path(), &["--timeout", "4s", "--mem", "64"], None);
         red(&said, Duration::from_secs(30), &["nothing came from the machine", "the loader hangs", "screen.png"]);
         let screen = fs::read(folder.path().join("amd64-bios-raw-virtio/screen.png")).expect("a picture");
         assert!(screen.starts_with(b"\x89PNG"));
@@ -133,7 +133,7 @@ mod tests {
         let found = (0..bytes.len()).step_by(512).find(|at| bytes[at + 1024..].starts_with(&magic)).expect("a root");
         bytes[found + 1024..found + 1152].fill(0xff);
         fs::write(&disk, bytes).expect("a writable disk");
-        let said = run(&disk, folder.path(), &["--matrix", "raw", "--mem", "192"], None);
+        let said = run(&disk, folder.path(), &["--mem", "192"], None);
         red(&said, Duration::from_secs(60), &["the boot failed in stage `root`", "no disk holds the root"]);
     }
 

@@ -63,6 +63,18 @@ impl Cell {
         Some(Self { arch, firmware, format, bus })
     }
 
+    /// Boot a file that was built before as `hullkit run` does, by its name; nothing if no format that boots has such names.
+    #[must_use]
+    pub fn of_file(file: &Path, arch: Arch) -> Option<Self> {
+        let name = file.to_str()?;
+        let formats = Format::value_variants().iter().copied().filter(|format| Self::boots(*format));
+        // The first of equal length: a name that several formats share is the usual one's.
+        let known =
+            formats.filter_map(|format| Some((format.ending().filter(|ending| name.ends_with(ending))?, format)));
+        let (_, format) = known.reduce(|best, next| if next.0.len() > best.0.len() { next } else { best })?;
+        Self::usual(format, arch)
+    }
+
     /// Tell whether QEMU can hold the format's file as it is.
     fn boots(format: Format) -> bool {
         let packed = [Format::RawGz, Format::RawXz, Format::RawZst, Format::Ova, Format::Gcp];
@@ -277,6 +289,24 @@ mod tests {
         assert_eq!(file("amd64 uefi vhd ide").as_deref(), Some(Path::new("out/host.vhd")));
         assert_eq!(file("amd64 uefi uki").as_deref(), Some(Path::new("out/host.efi")));
         assert_eq!(file("kernel+initrd"), None);
+    }
+
+    #[test]
+    fn a_file_that_was_built_before_says_what_it_is() {
+        let table = [
+            ("out/web.raw", Some("amd64-bios-raw-virtio")),
+            ("web-efi.img", Some("amd64-uefi-raw-efi-virtio")),
+            ("web.iso", Some("amd64-bios-iso-cdrom")),
+            ("web-efi.iso", Some("amd64-uefi-iso-efi-cdrom")),
+            ("web.qcow2", Some("amd64-bios-qcow2-virtio")),
+            ("web.efi", Some("amd64-uefi-uki")),
+            ("web.yml", None),
+            ("web.raw.gz", None),
+        ];
+        for (file, want) in table {
+            let cell = Cell::of_file(Path::new(file), Arch::Amd64).map(|cell| cell.to_string());
+            assert_eq!(cell.as_deref(), want, "{file}");
+        }
     }
 
     proptest::proptest! {

@@ -13,7 +13,7 @@ use super::guest::Guest;
 use super::services;
 use super::verdict::HostReport;
 use super::{Subject, VerifyError};
-use crate::vm::{ControlSocket, Machine, Outcome, Screen, Sink, Tools, Vm, Writes, cidata};
+use crate::vm::{ControlSocket, Machine, Outcome, Record, Screen, SharedConsole, Sink, Tools, Vm, Writes, cidata};
 
 /// Lines of the console, and of each log, that are reported of a failure.
 const SHOWN: usize = 25;
@@ -31,6 +31,7 @@ pub(super) struct Host<'a> {
     control: ControlSocket,
     tools: &'a Tools,
     folder: PathBuf,
+    shared: SharedConsole,
     pub(super) vm: Vm,
     pub(super) guest: Guest,
     boot_time: Option<Duration>,
@@ -70,14 +71,17 @@ impl<'a> Host<'a> {
         }
         let console = folder.join("console.log");
         File::create(&console).map_err(|cause| failed(&console, cause))?;
-        let (vm, guest) = boot(&machine, tools, &console)?;
-        Ok(Self { subject, machine, control, tools, folder, vm, guest, boot_time: None })
+        let shared = SharedConsole::default();
+        let (vm, guest) = boot(&machine, tools, &console, &shared)?;
+        let mut host = Self { subject, machine, control, tools, folder, shared, vm, guest, boot_time: None };
+        host.describe(false)?;
+        Ok(host)
     }
 
     /// Start its machine again, after it has ended.
     pub(super) fn again(&mut self) -> Result<(), VerifyError> {
         self.note_boot();
-        let (vm, guest) = boot(&self.machine, self.tools, &self.console())?;
+        let (vm, guest) = boot(&self.machine, self.tools, &self.console(), &self.shared)?;
         (self.vm, self.guest) = (vm, guest);
         Ok(())
     }
@@ -234,16 +238,35 @@ impl<'a> Host<'a> {
         names.into_iter().filter_map(fetch).collect()
     }
 
-    /// Tell the name by which `hullkit ctl` reaches it.
-    pub(super) fn control_name(&self) -> String {
-        self.control.name()
+    /// Say what it is, for `hullkit ps`.
+    fn describe(&mut self, attachable: bool) -> Result<(), VerifyError> {
+        let record = Record {
+            name: self.control.name(),
+            pid: std::process::id(),
+            arch: self.machine.arch.to_string(),
+            what: format!("test in {}", self.folder.display()),
+            ports: self.vm.ports().iter().map(ToString::to_string).collect(),
+            detached: attachable,
+            ended: None,
+        };
+        Ok(self.control.describe(&record)?)
+    }
+
+    /// Let others attach to its console. Out: the name by which they, and `hullkit ctl`, reach it; nothing if it has ended.
+    pub(super) fn offer(&mut self) -> Option<String> {
+        let runs = self.vm.ended_within(Duration::ZERO).is_none();
+        let keyboard = self.vm.keyboard().ok().filter(|_| runs)?;
+        // Without a console it can still be asked.
+        let attachable = self.shared.serve(&self.control.console(), keyboard).is_ok();
+        let _ = self.describe(attachable);
+        Some(self.control.name())
     }
 }
 
-fn boot(machine: &Machine, tools: &Tools, console: &Path) -> Result<(Vm, Guest), VerifyError> {
+fn boot(machine: &Machine, tools: &Tools, console: &Path, shared: &SharedConsole) -> Result<(Vm, Guest), VerifyError> {
     let log = File::options().append(true).open(console);
     let log = log.map_err(|cause| VerifyError::File { path: console.to_owned(), cause })?;
-    let sinks: Vec<Sink> = vec![Box::new(log)];
+    let sinks: Vec<Sink> = vec![Box::new(log), shared.sink()];
     let vm = Vm::start(machine, tools, sinks)?;
     let socket = machine.control.as_deref().unwrap_or(Path::new(""));
     let guest = Guest::connect(socket).map_err(|cause| VerifyError::File { path: socket.to_owned(), cause })?;

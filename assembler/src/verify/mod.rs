@@ -126,8 +126,8 @@ pub fn verify(trial: &Trial<'_>, keep: Option<&dyn Fn(&Verdict)>) -> Result<Verd
         verdict.cause = verdict.cause.take().or(cause);
     }
     if let Some(keep) = keep.filter(|_| !passed) {
-        for (host, report) in hosts.iter().zip(&mut verdict.hosts) {
-            report.kept = host.vm.ended_within(Duration::ZERO).is_none().then(|| host.control_name());
+        for (host, report) in hosts.iter_mut().zip(&mut verdict.hosts) {
+            report.kept = host.offer();
         }
         if verdict.hosts.iter().any(|host| host.kept.is_some()) {
             keep(&verdict);

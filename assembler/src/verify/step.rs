@@ -1,5 +1,6 @@
 //! One step on one host: look until it is true, or do it.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hullkit_init::control::protocol::{Exec, How, LogsWanted, Named, Reply, Request, State};
@@ -17,6 +18,9 @@ const USUAL: Duration = Duration::from_secs(60);
 /// Time between two looks, unless something happens.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Time between a wrong answer and the next question: who answers has work with it, and may print a line for each.
+const REST: Duration = Duration::from_millis(500);
+
 /// How long init may take to answer a question that it answers at once.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -27,6 +31,8 @@ const SHOWN: usize = 4096;
 enum Look {
     /// It may still come.
     Later(Complaint),
+    /// Somebody was asked and did not give the right answer; they may be asked again.
+    Wrong(Complaint),
     /// It will not.
     Never(Complaint),
 }
@@ -70,14 +76,15 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(),
             let port = published(host, page.port.value)?;
             until(host, patience, |host| {
                 begun(host, patience)?;
-                probe::http(port, &page.path, page.status.value, page.contains.as_deref()).map(drop).map_err(Into::into)
+                let answer = probe::http(port, &page.path, page.status.value, page.contains.as_deref());
+                answer.map(drop).map_err(Look::Wrong)
             })
         }
         Action::Tcp(tcp) => {
             let port = published(host, tcp.port.value)?;
             until(host, patience, |host| {
                 begun(host, patience)?;
-                probe::tcp(port, tcp.send.as_bytes(), tcp.contains.as_deref()).map_err(Into::into)
+                probe::tcp(port, tcp.send.as_bytes(), tcp.contains.as_deref()).map_err(Look::Wrong)
             })
         }
         Action::Exec(wanted) => until(host, patience, |host| exec(host, wanted, step.within.is_some(), patience)),
@@ -131,11 +138,12 @@ fn until(
         match look(host) {
             Ok(()) => return Ok(()),
             Err(Look::Never(complaint)) => return Err(complaint),
-            Err(Look::Later(complaint)) if lost => return Err(complaint),
-            Err(Look::Later(complaint)) if Instant::now() >= patience.deadline(host) => {
+            Err(Look::Later(complaint) | Look::Wrong(complaint)) if lost => return Err(complaint),
+            Err(Look::Later(complaint) | Look::Wrong(complaint)) if Instant::now() >= patience.deadline(host) => {
                 return Err(format!("{complaint}, after {:.0} s", patience.begun.elapsed().as_secs_f64()));
             }
             Err(Look::Later(_)) => host.guest.wait(PAUSE),
+            Err(Look::Wrong(_)) => thread::sleep(REST),
         }
     }
 }
@@ -210,7 +218,7 @@ fn exec(host: &Host<'_>, wanted: &ExecAnswer, patient: bool, patience: Patience)
         return Ok(());
     };
     // A program that is run twice does its work twice: only if the step asks for it.
-    Err(if patient { Look::Later(complaint) } else { Look::Never(complaint) })
+    Err(if patient { Look::Wrong(complaint) } else { Look::Never(complaint) })
 }
 
 fn log(host: &Host<'_>, wanted: &LogLines) -> Result<(), Look> {

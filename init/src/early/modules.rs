@@ -66,6 +66,8 @@ pub struct Report {
     pub absent: Vec<String>,
     /// Names of those that were not loaded, and the reason.
     pub failed: Vec<(String, String)>,
+    /// The kernel told of a change, be it not a device that came.
+    pub news: bool,
 }
 
 /// The index and what has been tried so far; kept for devices that appear later.
@@ -134,6 +136,12 @@ impl Loader {
     #[must_use]
     pub fn watch(&self) -> Option<BorrowedFd<'_>> {
         self.kernel.uevents.as_ref().map(Uevents::fd)
+    }
+
+    /// Tell whether the kernel has told of any change since the last call.
+    #[must_use]
+    pub fn heard(&self) -> bool {
+        self.kernel.uevents.as_ref().is_some_and(Uevents::heard)
     }
 }
 

@@ -20,8 +20,9 @@ use super::build::Naming;
 use super::report::report;
 use crate::platform::Arch;
 use crate::verify::report as reports;
-use crate::verify::{Cell, Outcome, Verdict, VerifyError, matrix};
+use crate::verify::{Cell, Verdict, VerifyError, matrix};
 use crate::vm::{Accel, Memory};
+use file::What;
 use trials::Setting;
 
 /// Exit codes, but for that of success.
@@ -48,7 +49,7 @@ Examples:
                                                      four boots of one disk
   hullkit test web.yml --matrix raw --matrix iso --junit results.xml
   hullkit test web.yml --arch amd64,arm64 --jobs 2   two machines at once
-  hullkit test web.raw --test web.test.yml           a file that was built before
+  hullkit test web.raw                               a file that was built before; its test is web.test.yml beside it
   hullkit test web.yml --repeat 50                   how often is it red?
   hullkit test web.yml --keep                        if it fails, leave the machine to look around in";
 
@@ -62,7 +63,7 @@ pub struct TestArgs {
     /// What must be true [default: NAME.test.yml beside NAME.yml, if it is there]
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// What is booted; may be repeated [default: the test's `matrix`, or a kernel that QEMU hands over]
+    /// What is booted; may be repeated [default: the test's `matrix`, or what is there: a kernel that QEMU hands over, a disk if volumes are kept]
     #[arg(long, value_name = "WORDS")]
     matrix: Vec<String>,
     /// Architecture where the matrix names none; may be repeated [default: this machine's]
@@ -140,7 +141,7 @@ fn usage(error: impl Into<anyhow::Error>) -> Stopped {
 fn decide(args: &TestArgs, global: &Global) -> Result<ExitCode, Stopped> {
     let asked = file::read(args).map_err(usage)?;
     let test = settled(asked.test, args);
-    let cells = cells(args, &test).map_err(usage)?;
+    let cells = cells(args, &asked.what, &test).map_err(usage)?;
     let setting = Setting::new(args, global, asked.what, &test)?;
     let verdicts = setting.verdicts(&cells)?;
     tell(args, global, &setting.name(), &verdicts)?;
@@ -158,7 +159,7 @@ fn settled(test: Test, args: &TestArgs) -> Test {
 }
 
 /// Every boot that is wanted, once.
-fn cells(args: &TestArgs, test: &Test) -> anyhow::Result<Vec<Cell>> {
+fn cells(args: &TestArgs, what: &What, test: &Test) -> anyhow::Result<Vec<Cell>> {
     let arches = if args.arch.is_empty() { vec![Arch::host()] } else { args.arch.clone() };
     let mut cells = Vec::new();
     let mut add = |more: Vec<Cell>| {
@@ -182,7 +183,7 @@ fn cells(args: &TestArgs, test: &Test) -> anyhow::Result<Vec<Cell>> {
         }
     }
     if cells.is_empty() {
-        cells.extend(arches.into_iter().map(Cell::kernel));
+        cells.extend(arches.into_iter().filter_map(|arch| subjects::usual(what, arch)));
     }
     Ok(cells)
 }
@@ -197,9 +198,6 @@ fn tell(args: &TestArgs, global: &Global, name: &str, verdicts: &[Verdict]) -> a
         println!("{}", reports::json(name, verdicts));
     } else if !global.quiet {
         print!("{}", reports::table(verdicts));
-    }
-    for verdict in verdicts.iter().filter(|verdict| verdict.result != Outcome::Passed) {
-        eprint!("\n{}", reports::failure(verdict));
     }
     let on_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     if args.github || on_github {

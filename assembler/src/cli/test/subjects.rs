@@ -10,6 +10,7 @@ use super::TestArgs;
 use super::file::What;
 use crate::cli::Global;
 use crate::cli::build::{self, BuildArgs, Input, LinuxkitArgs};
+use crate::manifest;
 use crate::platform::Arch;
 use crate::verify::Cell;
 use crate::write::format::{Format, Medium};
@@ -23,6 +24,21 @@ impl Names {
     pub(super) fn get(&self, host: Option<&str>, arch: Arch) -> Option<&Path> {
         self.0.get(&(host.map(str::to_owned), arch)).map(PathBuf::as_path)
     }
+}
+
+/// Choose what is booted if nobody says: the file that is named, else a kernel that QEMU hands over, else a disk for a host that keeps
+/// volumes.
+pub(super) fn usual(what: &What, arch: Arch) -> Option<Cell> {
+    let What::One(paths) = what else { return Some(Cell::kernel(arch)) };
+    if let [path] = paths.as_slice()
+        && let Some(cell) = Cell::of_file(path, arch)
+    {
+        return Some(cell);
+    }
+    // What is wrong with a manifest the build says.
+    let keeps =
+        manifest::read(paths, None).is_ok_and(|manifest| manifest.volumes.iter().any(|one| one.kept().is_some()));
+    if keeps { Cell::usual(Format::Raw, arch) } else { Some(Cell::kernel(arch)) }
 }
 
 /// One host to build.

@@ -103,6 +103,8 @@ impl<'s> Setting<'s> {
                         if !self.global.quiet && rounds.len() > 1 {
                             eprintln!("{}  {} #{round}", verdict.result, verdict.cell);
                         }
+                        // At once: whoever waits for many boots may want to wait no longer.
+                        eprint!("{}", failure(&verdict));
                         done.lock().unwrap_or_else(PoisonError::into_inner).insert(number, verdict);
                     }
                 });
@@ -205,7 +207,7 @@ fn mib(bytes: Bytes) -> u32 {
 fn leave(verdict: &Verdict) {
     eprint!("\n{}", failure(verdict));
     for name in verdict.hosts.iter().filter_map(|host| host.kept.as_ref()) {
-        eprintln!("kept: `hullkit ctl --vm {name} ps`");
+        eprintln!("kept: `hullkit ctl --vm {name} ps`, `hullkit attach {name}`");
     }
     eprintln!("Ctrl-C ends it");
     loop {

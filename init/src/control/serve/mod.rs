@@ -116,6 +116,15 @@ impl Control {
         }
     }
 
+    /// Take the virtio port into use, if it is there and was not before.
+    pub fn find_port(&mut self, sys: &mut impl Sys) {
+        if self.port.is_none()
+            && let Some(fd) = sys.control_port()
+        {
+            self.port = Some(self.add(fd, Medium::Port { open: true }));
+        }
+    }
+
     /// The virtio port's other end was opened or closed.
     pub fn wake(&mut self) {
         if let Some(link) = self.port.and_then(|port| self.links.get_mut(&port)) {
@@ -148,11 +157,7 @@ pub fn open<S: Sys>(host: &mut Host<S>) -> Result<(), BootError> {
             Err(cause) => host.say(&format!("`hullctl` will not work: could not listen at `{SOCKET}`: {cause}")),
         }
     }
-    if host.control.port.is_none()
-        && let Some(fd) = host.sys.control_port()
-    {
-        host.control.port = Some(host.control.add(fd, Medium::Port { open: true }));
-    }
+    host.control.find_port(&mut host.sys);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The kernel's news of devices.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +16,11 @@ const MESSAGE_MAX: usize = 8 << 10;
 
 /// A socket on which the kernel tells of every device that comes or goes.
 #[derive(Debug)]
-pub(super) struct Uevents(OwnedFd);
+pub(super) struct Uevents {
+    socket: OwnedFd,
+    /// It told something since somebody asked.
+    heard: Cell<bool>,
+}
 
 impl Uevents {
     /// Begin to listen; what happened before is not told.
@@ -27,12 +32,17 @@ impl Uevents {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(KOBJECT_UEVENT))?;
         bind(&socket, &SocketAddrNetlink::new(0, KERNEL))?;
-        Ok(Self(socket))
+        Ok(Self { socket, heard: Cell::new(false) })
     }
 
     /// What to wait on.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
+    }
+
+    /// Tell whether anything has changed since the last call, be it not a device that came.
+    pub(super) fn heard(&self) -> bool {
+        self.heard.take()
     }
 
     /// Names of the devices that have come; `None` if the kernel had to leave some out.
@@ -40,10 +50,11 @@ impl Uevents {
         let (mut names, mut whole) = (BTreeSet::new(), true);
         let mut buffer = vec![0; MESSAGE_MAX];
         loop {
-            match recvfrom(&self.0, &mut buffer[..], RecvFlags::empty()) {
+            match recvfrom(&self.socket, &mut buffer[..], RecvFlags::empty()) {
                 Ok((_, len, from)) => {
                     let from = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
                     if from.is_some_and(|from| from.pid() == 0) {
+                        self.heard.set(true);
                         names.extend(modalias(buffer.get(..len).unwrap_or_default()));
                     }
                 }
