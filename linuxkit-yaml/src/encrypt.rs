@@ -36,7 +36,7 @@ pub struct KeySource {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tpm {
-    /// Registers (PCRs) that must be as they were; [7], the state of Secure Boot, if absent.
+    /// Registers (PCRs) that must be as they were; 7 alone, the state of Secure Boot, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pcrs: Option<Vec<Spanned<u8>>>,
 }
