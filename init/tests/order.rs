@@ -45,6 +45,8 @@ struct Recorder {
     next_pid: u32,
     /// What loading the drivers of a device that appears leads to, once.
     plugged: Report,
+    /// How often the virtio port was looked for.
+    port_looks: u32,
     /// Block devices: path, when it appears, what is on it or else why it cannot be read.
     disks: Vec<(String, Duration, Result<Vec<u8>, io::ErrorKind>)>,
     /// The contract is not there.
@@ -129,6 +131,7 @@ impl Sys for Recorder {
     }
 
     fn control_port(&mut self) -> Option<OwnedFd> {
+        self.port_looks += 1;
         None
     }
 
@@ -548,6 +551,12 @@ fn volumes_are_mounted_before_the_first_container_and_onshutdown_may_come_before
     let plugged = Report { loaded, failed, ..Report::default() };
     let recorder = boot(contract, |recorder| recorder.plugged = plugged);
     compare("volumes.txt", &recorder);
+}
+
+#[test]
+fn the_port_is_looked_for_again_when_the_kernel_tells_of_a_change() {
+    let looks = |news| boot(services(&[("web", "")]), |recorder| recorder.plugged.news = news).port_looks;
+    assert_eq!((looks(false), looks(true)), (2, 3));
 }
 
 #[test]

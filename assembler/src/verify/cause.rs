@@ -114,7 +114,7 @@ fn silence(console: &[String]) -> String {
                              nothing (`quiet`) or elsewhere (`console=ttyS0`; arm64: `ttyAMA0`)"
             .to_owned(),
         Reached::Firmware => format!("the kernel did not begin{}", last(console)),
-        Reached::Kernel => format!("the kernel began, and init did not{}", last(console)),
+        Reached::Kernel => format!("the kernel began, and Hullkit's init did not{}", last(console)),
         Reached::Init => "init runs and does not answer at its port: its kernel lacks `virtio_console` (add it to `modules.include`), or the \
                           boot hangs before drivers are loaded"
             .to_owned(),
@@ -157,7 +157,7 @@ mod tests {
             (&["BdsDxe: failed"], "the kernel did not begin; the console's last line: `BdsDxe: failed`"),
             (
                 &["[    0.000000] Linux version 6.1", "stuck"],
-                "the kernel began, and init did not; the console's last line: `stuck`",
+                "the kernel began, and Hullkit's init did not; the console's last line: `stuck`",
             ),
             (&["[    1.000] hullkit: stage early"], "lacks `virtio_console`"),
         ];

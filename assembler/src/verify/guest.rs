@@ -287,4 +287,46 @@ mod tests {
         }
         assert_eq!((said.events.len(), said.ready()), (KEPT, Some(Duration::from_millis(5))));
     }
+
+    #[test]
+    fn calls_are_answered_late_or_never() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("init.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        let guest = Guest::connect(&socket).expect("a connection");
+        let init = thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a caller");
+            let (mut out, mut cancelled) = (stream.try_clone().expect("a clone"), 0);
+            for line in BufReader::new(stream).lines().map_while(Result::ok).filter(|line| !line.is_empty()) {
+                let call: Call = serde_json::from_str(&line).expect("a call");
+                let replies = match call.request {
+                    Request::Hello => {
+                        vec![Reply::Hello { version: VERSION, init: "0".into() }, Reply::Done { code: 0 }]
+                    }
+                    Request::Ps => vec![Reply::Service(Service::default()), Reply::Done { code: 0 }],
+                    Request::Metrics => vec![Reply::Error { message: "no figures".into() }],
+                    Request::Power { .. } => break,
+                    request => {
+                        cancelled += u32::from(request == Request::Cancel);
+                        Vec::new()
+                    }
+                };
+                out.write_all(b"noise\n").expect("a reader");
+                for reply in replies {
+                    out.write_all(&to_line(&answer(call.id, reply))).expect("a reader");
+                }
+            }
+            cancelled
+        });
+        let soon = || Instant::now() + Duration::from_secs(20);
+        assert_eq!(guest.services(soon()).expect("a list").len(), 1);
+        assert!(guest.said().version == Some(VERSION) && guest.said().foreign().is_none());
+        let refused = guest.call(Request::Metrics, soon()).expect_err("a refusal");
+        assert_eq!(refused.to_string(), "no figures");
+        let late = guest.call(Request::Boot, Instant::now() + Duration::from_millis(50)).expect_err("no answer");
+        assert!(matches!(late, Unanswered::Late));
+        guest.power(How::Off);
+        assert_eq!(init.join().expect("init"), 1);
+        assert!(matches!(guest.call(Request::Boot, soon()), Err(Unanswered::Gone)));
+    }
 }

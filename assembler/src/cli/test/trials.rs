@@ -84,10 +84,10 @@ impl<'s> Setting<'s> {
         if let Some(Err(error)) = tools.values().find(|found| found.is_err())
             && tools.values().all(Result::is_err)
         {
+            eprintln!("{}", chain(error));
             let rounds = self.rounds(cells).into_iter();
-            return Ok(rounds
-                .map(|(cell, round)| Verdict::unable(&cell.to_string(), round, error.to_string()))
-                .collect());
+            let unable = rounds.map(|(cell, round)| Verdict::unable(&cell.to_string(), round, error.to_string()));
+            return Ok(unable.collect());
         }
         let names = subjects::build(self.args, self.global, &self.what, &self.test.hosts, cells, &self.folder)?;
         let rounds = self.rounds(cells);
