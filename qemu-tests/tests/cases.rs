@@ -18,8 +18,9 @@ use qemu_tests::checker;
 use qemu_tests::pages;
 use qemu_tests::place::Place;
 
-/// Machines that run side by side unless `--test-threads` says otherwise: an emulated processor fills a real one.
-const MACHINES: usize = 2;
+/// Machines that run side by side on two processors unless `--test-threads` says otherwise: an emulated processor fills a real one, but a
+/// third of the time one waits for a service or a disk.
+const MACHINES: usize = 3;
 
 fn main() -> ExitCode {
     // Each machine is started by a copy of this program, which then becomes QEMU.

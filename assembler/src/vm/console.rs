@@ -102,7 +102,8 @@ impl Console {
                 *from = number + 1;
                 return lines.line(number).ok_or(Missed::Overrun);
             }
-            next = lines.count();
+            // One that was found before it ended is not found again at its end.
+            next = next.max(lines.count());
             if lines.ended {
                 return Err(Missed::Ended);
             }
@@ -233,6 +234,19 @@ mod tests {
         assert_eq!(console.wait_for(&mut from, a, now), Err(Missed::TimedOut));
         assert_eq!(console.wait_for(&mut from, |text| text == "login: ", now).expect("prompt").text, "login: ");
         assert_eq!(console.wait_for(&mut from, |text| text == "login: ", now), Err(Missed::TimedOut));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                console.feed(b"root\r\nlogin: ");
+            });
+            let soon = now + Duration::from_secs(5);
+            let again = console.wait_for(&mut from, |text| text.starts_with("login: "), soon);
+            assert_eq!(
+                again.expect("the second prompt").text,
+                "login: ",
+                "the first is one line, now that it is whole"
+            );
+        });
     }
 
     #[test]

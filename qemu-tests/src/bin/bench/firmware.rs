@@ -16,6 +16,7 @@ use anyhow::Context as _;
 
 use crate::boots::{ARCH, HOST, PATIENCE};
 use crate::figure::{Figure, median};
+use crate::script::uptime;
 use hullkit::vm::{Boot, Bus, DiskLayout, Drive, Firmware, Machine, Memory, Writes, find_uefi, with_console};
 use qemu_tests::boot;
 use qemu_tests::place::Place;
@@ -66,8 +67,8 @@ fn machine(firmware: &Firmware, boot: Boot, drives: Vec<Drive>) -> anyhow::Resul
 fn times(machine: &Machine, work: &Path) -> anyhow::Result<(f64, f64)> {
     let vm = boot::start(machine, &work.join("console.log"))?;
     let deadline = Instant::now() + PATIENCE;
-    let line = vm.console().wait_for(&mut 0, |line| line.contains(LINE), deadline);
+    let line = vm.console().wait_for(&mut 0, |line| uptime(line, LINE).is_some(), deadline);
     let line = line.context("the console never showed the service's line")?;
-    let up = line.text.split(LINE).nth(1).and_then(|rest| rest.trim().parse().ok());
-    Ok((line.at.as_secs_f64(), up.with_context(|| format!("`{}` has no uptime", line.text))?))
+    let up = uptime(&line.text, LINE).context("the line has no uptime")?;
+    Ok((line.at.as_secs_f64(), up))
 }

@@ -27,3 +27,11 @@ pub(crate) fn seconds(script: &str, from: &Path, to: &Path) -> anyhow::Result<f6
 pub(crate) fn numbers(text: &str) -> Vec<f64> {
     text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
+
+/// Read the uptime that stands behind `before` in a line of the console, once all of it is there: a line is looked at before it is
+/// over, and `/proc/uptime` has two digits behind the point.
+pub(crate) fn uptime(line: &str, before: &str) -> Option<f64> {
+    let (_, number) = line.split_once(before)?;
+    let (_, hundredths) = number.trim_end().split_once('.')?;
+    (hundredths.len() == 2).then(|| number.trim().parse().ok())?
+}

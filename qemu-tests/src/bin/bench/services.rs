@@ -11,6 +11,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::boots::{ARCH, PATIENCE};
 use crate::figure::{Figure, median};
+use crate::script::uptime;
 use hullkit::vm::{Boot, ControlSocket, Machine, Memory, Vm, with_console};
 use qemu_tests::boot;
 use qemu_tests::place::Place;
@@ -152,13 +153,9 @@ fn uptimes(vm: &Vm, count: usize) -> anyhow::Result<Vec<f64>> {
     let (mut seen, mut times) = (0, Vec::new());
     let deadline = Instant::now() + PATIENCE;
     while times.len() < count {
-        // A line is looked at before it is over, and its number may not be all there.
-        let whole = |line: &str| {
-            line.split("up at ").nth(1).is_some_and(|time| time.split('.').nth(1).is_some_and(|part| part.len() >= 2))
-        };
-        let line = vm.console().wait_for(&mut seen, whole, deadline);
+        let line = vm.console().wait_for(&mut seen, |line| uptime(line, "up at ").is_some(), deadline);
         let line = line.with_context(|| format!("{} of {count} services came up", times.len()))?.text;
-        times.push(line.split("up at ").nth(1).unwrap_or_default().trim().parse().context("no uptime")?);
+        times.extend(uptime(&line, "up at "));
     }
     times.sort_by(f64::total_cmp);
     Ok(times)
