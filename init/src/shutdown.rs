@@ -159,6 +159,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_holds_a_file_of_a_mount_is_named() {
+        let path = format!("/dev/shm/hullkit-held-{}", std::process::id());
+        let held = std::fs::File::create(&path).unwrap();
+        let users = crate::sys::Linux::default().users("/dev/shm");
+        std::fs::remove_file(&path).unwrap();
+        drop(held);
+        let own = users.iter().find(|(pid, _)| *pid == std::process::id());
+        assert!(own.is_some_and(|(_, name)| !name.is_empty()), "{users:?}");
+    }
+
+    #[test]
     fn disks_and_overlays_are_unmounted_last_first() {
         let table = "none / rootfs rw 0 0\nproc /proc proc rw 0 0\n/dev/vda1 /var/my\\040data ext4 rw 0 0\n\
                      overlay /run/x overlay rw 0 0\ntmpfs /run tmpfs rw 0 0\n";
