@@ -4,6 +4,7 @@
 //! thinking is done when the image is built: PID 1 parses no YAML, resolves no name and pulls nothing. The rest is the program,
 //! behind the feature `pid1`; it is a library only so that tests reach it.
 
+pub mod chain;
 pub mod contract;
 pub mod control;
 #[cfg(feature = "ctl")]

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use hullkit_init::chain::chain;
 use linuxkit_yaml::Provider;
 
 use crate::answer::Answer;
-use crate::error::{Refusal, chain};
+use crate::error::Refusal;
 use crate::machine::Machine;
 use crate::order::Order;
 use crate::provider;

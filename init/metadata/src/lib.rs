@@ -31,7 +31,7 @@ mod tests;
 
 pub use answer::Answer;
 pub use ask::{Moment, ask};
-pub use error::{Refusal, chain};
+pub use error::Refusal;
 pub use label::{HEAD, Label, label};
 pub use machine::Machine;
 pub use order::Order;

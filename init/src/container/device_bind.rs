@@ -2,6 +2,7 @@
 //! if they are there already, as they are in the host's `/dev`. So it is not told of such a bind, and the bind is made from outside,
 //! after the container's root is complete and before its program runs.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use oci_spec::runtime::Spec;
@@ -15,7 +16,7 @@ use crate::contract::Mount;
 const PLACE: &str = "/dev";
 
 /// Take the bind out of a configuration. Out: what is left, and the bind, the last if there are several.
-pub(super) fn part(spec: &Spec) -> (Spec, Option<oci_spec::runtime::Mount>) {
+pub(super) fn part(spec: &Spec) -> (Cow<'_, Spec>, Option<oci_spec::runtime::Mount>) {
     let is_bind = |mount: &oci_spec::runtime::Mount| {
         let words = mount.options().iter().flatten();
         mount.destination() == Path::new(PLACE) && words.into_iter().any(|word| word == "bind" || word == "rbind")
@@ -23,7 +24,7 @@ pub(super) fn part(spec: &Spec) -> (Spec, Option<oci_spec::runtime::Mount>) {
     let mounts = spec.mounts().as_deref().unwrap_or_default();
     let bind = mounts.iter().rev().find(|mount| is_bind(mount)).cloned();
     if bind.is_none() {
-        return (spec.clone(), None);
+        return (Cow::Borrowed(spec), None);
     }
     // What libcontainer makes there lies below the bind in the end; without a mount it would lie in the image.
     let mut below = Some(transient());
@@ -33,7 +34,7 @@ pub(super) fn part(spec: &Spec) -> (Spec, Option<oci_spec::runtime::Mount>) {
     let replaced = mounts.iter().filter_map(|mount| if is_bind(mount) { below.take() } else { Some(mount.clone()) });
     let mut rest = spec.clone();
     rest.set_mounts(Some(replaced.collect()));
-    (rest, bind)
+    (Cow::Owned(rest), bind)
 }
 
 /// The usual file system of a container's devices.
@@ -93,7 +94,8 @@ mod tests {
         let text = r#"{"ociVersion":"1.2.1","mounts":[
             {"destination":"/dev","type":"bind","source":"/dev","options":["rw","rbind"]},
             {"destination":"/dev/pts","type":"devpts","source":"devpts"}]}"#;
-        let (rest, bind) = part(&serde_json::from_str(text).unwrap());
+        let spec: Spec = serde_json::from_str(text).unwrap();
+        let (rest, bind) = part(&spec);
         let kinds: Vec<_> = rest.mounts().as_ref().unwrap().iter().map(|mount| mount.typ().clone().unwrap()).collect();
         assert_eq!(kinds, ["tmpfs", "devpts"]);
         assert!(bind.is_some());

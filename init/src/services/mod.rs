@@ -157,7 +157,7 @@ fn starting<S: Sys>(host: &Host<S>) -> usize {
 /// Start the services whose dependencies allow it; leave those for which they never will. Out: when to ask again, if not at the next
 /// event.
 fn open<S: Sys>(host: &mut Host<S>, contract: &Contract) -> Result<Due, BootError> {
-    let (mut again, mut due) = (true, Due(None));
+    let (mut again, mut due, mut starting) = (true, Due(None), starting(host));
     // One that is left may be the last that others wait for.
     while std::mem::take(&mut again) {
         for (index, service) in contract.services.iter().enumerate() {
@@ -167,11 +167,12 @@ fn open<S: Sys>(host: &mut Host<S>, contract: &Contract) -> Result<Due, BootErro
             let standing = |other| host.service(other).map(|at| host.units[at].life.standing());
             match order::gate(&service.depends_on, standing) {
                 // The end of a start is an event, after which this is asked again.
-                Gate::Open if starting(host) >= AT_ONCE => due.at(Some(host.sys.uptime() + STUCK)),
+                Gate::Open if starting >= AT_ONCE => due.at(Some(host.sys.uptime() + STUCK)),
                 Gate::Open => {
                     host.start(position);
-                    if let Phase::Ended(_) = host.units[position].phase {
-                        due.at(Some(Duration::ZERO));
+                    match host.units[position].phase {
+                        Phase::Ended(_) => due.at(Some(Duration::ZERO)),
+                        _ => starting += 1,
                     }
                 }
                 Gate::Closed => {}

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use hullkit_init::chain::chain;
+
 use crate::probe::Holds;
 
 /// Why a disk could not be taken into use. The disk's name stands before each.
@@ -129,17 +131,6 @@ impl StorageError {
             }
         }
     }
-}
-
-/// Write an error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Write what went wrong with a disk.

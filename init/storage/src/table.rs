@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use hullkit_init::chain::chain;
 use hullkit_init::contract::storage::{Format, Partition, Volume};
 use hullkit_init::disk::gpt::grow::grow as growth;
 use hullkit_init::disk::gpt::{self, Table};
@@ -95,7 +96,7 @@ pub(crate) fn grow(partitions: &[Partition], device: &Device, tools: Tools<'_>, 
         if written { tools.run(&words, &[], path, say).map(drop) } else { Ok(()) }
     });
     if let Err(error) = told {
-        say(&crate::error::chain(&error));
+        say(&chain(&error));
     }
 }
 

@@ -117,6 +117,24 @@ pub struct Naming {
 }
 
 impl BuildArgs {
+    /// What a verb asks for that boots what is built: files in a folder of its own, without a bill of materials.
+    pub(crate) fn to_boot(input: Input, format: Vec<Format>, arch: Arch, dir: PathBuf) -> Self {
+        Self {
+            input,
+            format,
+            arch: vec![arch],
+            root: None,
+            size: None,
+            name: None,
+            dir,
+            output: None,
+            dry_run: false,
+            linuxkit: LinuxkitArgs { no_sbom: true, ..LinuxkitArgs::default() },
+            explain: false,
+            json: false,
+        }
+    }
+
     /// Give the first part of the files' names, whatever the architecture.
     #[must_use]
     pub fn base_name(&self) -> String {

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use super::{Hardware, RunArgs};
 use crate::cli::Global;
-use crate::cli::build::{self, BuildArgs, Input, LinuxkitArgs};
+use crate::cli::build::{self, BuildArgs, Input};
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::vm::{
@@ -194,20 +194,10 @@ fn kernel(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<Boot> {
 fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<KernelFiles> {
     let place = std::path::absolute(&args.what).context("could not find the working directory")?;
     let key = Digest::of(place.as_os_str().as_encoded_bytes()).short();
-    let build = BuildArgs {
-        input: Input { manifests: vec![args.what.clone()], ssh_key: args.ssh_key.clone(), naming: args.naming.clone() },
-        format: vec![Format::KernelInitrd],
-        arch: vec![arch],
-        root: None,
-        size: None,
-        name: None,
-        dir: global.store()?.folder("run").join(format!("{key}-{arch}")),
-        output: None,
-        dry_run: false,
-        linuxkit: LinuxkitArgs { no_sbom: true, ..LinuxkitArgs::default() },
-        explain: false,
-        json: false,
-    };
+    let input =
+        Input { manifests: vec![args.what.clone()], ssh_key: args.ssh_key.clone(), naming: args.naming.clone() };
+    let dir = global.store()?.folder("run").join(format!("{key}-{arch}"));
+    let build = BuildArgs::to_boot(input, vec![Format::KernelInitrd], arch, dir);
     build::build(&build, global)?;
     Ok(KernelFiles::of_name(&build.dir.join(build.base_name())))
 }

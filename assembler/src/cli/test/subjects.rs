@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use super::TestArgs;
 use super::file::What;
 use crate::cli::Global;
-use crate::cli::build::{self, BuildArgs, Input, LinuxkitArgs};
+use crate::cli::build::{self, BuildArgs, Input};
 use crate::manifest;
 use crate::platform::Arch;
 use crate::verify::Cell;
@@ -103,20 +103,8 @@ fn one(
     arch: Arch,
     into: &Path,
 ) -> anyhow::Result<PathBuf> {
-    let build = BuildArgs {
-        input: Input { manifests: manifests.to_vec(), ssh_key: args.ssh_key.clone(), naming: args.naming.clone() },
-        format: formats.to_vec(),
-        arch: vec![arch],
-        root: None,
-        size: None,
-        name: None,
-        dir: into.to_owned(),
-        output: None,
-        dry_run: false,
-        linuxkit: LinuxkitArgs { no_sbom: true, ..LinuxkitArgs::default() },
-        explain: false,
-        json: false,
-    };
+    let input = Input { manifests: manifests.to_vec(), ssh_key: args.ssh_key.clone(), naming: args.naming.clone() };
+    let build = BuildArgs::to_boot(input, formats.to_vec(), arch, into.to_owned());
     build::build(&build, global)?;
     Ok(into.join(build.base_name()))
 }

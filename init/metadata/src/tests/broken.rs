@@ -6,8 +6,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::server::{Request, Server, answer};
-use crate::error::{Refusal, chain};
+use crate::error::Refusal;
 use crate::provider::{aws, gcp, hetzner};
+use hullkit_init::chain::chain;
 
 /// Ask as if Google's server answered so. Out: the refusal, and how long it took.
 fn refused(reply: impl Fn(&Request, &mut TcpStream) + Send + 'static) -> (Refusal, Duration) {
