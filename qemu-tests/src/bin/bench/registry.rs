@@ -19,6 +19,7 @@ use qemu_tests::place::{self, Place};
 /// In: the folder for the layout. Real files, because made-up ones flatter one compressor or the other.
 const FILL: &str = r#"
 set -eu
+rm -rf "$1" "$1-kernel" "$1.root"
 umoci init --layout "$1"
 umoci new --image "$1:latest"
 find /usr/lib /usr/share -xdev -type f -size +4k -size -20M -printf '%s %p\n' | LC_ALL=C sort -k 2 > "$1.files"
