@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use dhcproto::v4::{DhcpOption, DhcpOptions, Flags, Message, MessageType, OptionCode};
+use dhcproto::v4::{DhcpOption, DhcpOptions, MAGIC, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder, Encodable};
 
 /// Bytes before the options: the fixed header and the magic cookie.
@@ -91,15 +91,7 @@ pub(super) enum Question {
 /// In: the interface's hardware address; `xid`, which replies must carry; `secs` since the client began; the host's name.
 #[must_use]
 pub(super) fn encode(mac: [u8; 6], xid: u32, secs: u16, host: Option<&str>, question: Question) -> Vec<u8> {
-    let ciaddr = match question {
-        Question::Extend(address) => address,
-        _ => Ipv4Addr::UNSPECIFIED,
-    };
-    let none = Ipv4Addr::UNSPECIFIED;
-    let mut message = Message::new_with_id(xid, ciaddr, none, none, none, &mac);
-    // No broadcast flag: replies to an address that is not ours yet arrive at the packet socket all the same.
-    message.set_flags(Flags::default()).set_secs(secs);
-    let options = message.opts_mut();
+    let mut options = DhcpOptions::new();
     let kind = if question == Question::Discover { MessageType::Discover } else { MessageType::Request };
     options.insert(DhcpOption::MessageType(kind));
     match question {
@@ -117,9 +109,39 @@ pub(super) fn encode(mac: [u8; 6], xid: u32, secs: u16, host: Option<&str>, ques
     if let Some(host) = host {
         options.insert(DhcpOption::Hostname(host.to_owned()));
     }
-    let mut bytes = message.to_vec().unwrap_or_default();
+    let ciaddr = match question {
+        Question::Extend(address) => address,
+        _ => Ipv4Addr::UNSPECIFIED,
+    };
+    let mut bytes = header(mac, xid, secs, ciaddr);
+    bytes.extend(options.to_vec().unwrap_or_default());
     // RFC 1542, 2.1: some relays drop what is shorter than a BOOTP message.
     bytes.resize(bytes.len().max(300), 0);
+    bytes
+}
+
+/// Write down what stands before the options.
+///
+/// The crate's own message takes a random number before it takes ours, and for that waits, on a machine without a source of such numbers for
+/// ever: in a static program its `/dev/random` is polled, for which the kernel gathers nothing.
+///
+/// # Source
+///
+/// RFC 2131, figure 1.
+fn header(mac: [u8; 6], xid: u32, secs: u16, ciaddr: Ipv4Addr) -> Vec<u8> {
+    // BOOTREQUEST, Ethernet, its addresses' length, no relay.
+    let mut bytes = vec![1, 1, 6, 0];
+    bytes.extend(xid.to_be_bytes());
+    bytes.extend(secs.to_be_bytes());
+    // No broadcast flag: replies to an address that is not ours yet arrive at the packet socket all the same.
+    bytes.extend([0, 0]);
+    bytes.extend(ciaddr.octets());
+    // Addresses that servers and relays fill in.
+    bytes.extend([0; 12]);
+    bytes.extend(mac);
+    // The rest of the hardware address, and names of a server and of a file.
+    bytes.resize(HEADER - MAGIC.len(), 0);
+    bytes.extend(MAGIC);
     bytes
 }
 
@@ -132,7 +154,7 @@ pub(super) fn decode(payload: &[u8], mac: [u8; 6], xid: u32) -> Option<Reply> {
     let ours = payload.get(..3)? == [2, 1, 6]
         && payload.get(4..8)? == xid.to_be_bytes()
         && payload.get(28..34)? == mac
-        && payload.get(236..HEADER)? == [99, 130, 83, 99];
+        && payload.get(236..HEADER)? == MAGIC;
     if !ours {
         return None;
     }

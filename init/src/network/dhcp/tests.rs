@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use dhcproto::Decodable as _;
+
 use super::message::{self, Question, Reply};
 use super::*;
 
@@ -372,6 +374,18 @@ fn frame_of(payload: &[u8]) -> Vec<u8> {
     let mut frame = frame::wrap(MAC, SERVER, payload);
     frame[34..38].copy_from_slice(&[0, 67, 0, 68]);
     frame
+}
+
+#[test]
+fn what_is_asked_is_what_another_reader_reads() {
+    let question = Question::Extend(Ipv4Addr::new(10, 0, 2, 15));
+    let message = message::encode(MAC, 0x1234_5678, 9, Some("host"), question);
+    let read = dhcproto::v4::Message::decode(&mut dhcproto::Decoder::new(&message)).unwrap();
+    let header = (read.opcode(), read.htype(), read.hlen(), read.xid(), read.secs(), read.flags().broadcast());
+    assert_eq!(header, (dhcproto::v4::Opcode::BootRequest, dhcproto::v4::HType::Eth, 6, 0x1234_5678, 9, false));
+    assert_eq!((read.ciaddr(), read.giaddr()), (Ipv4Addr::new(10, 0, 2, 15), Ipv4Addr::UNSPECIFIED));
+    assert_eq!(read.chaddr(), MAC);
+    assert_eq!(read.opts().msg_type(), Some(dhcproto::v4::MessageType::Request));
 }
 
 #[test]
