@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Step, Test};
+use super::{Action, ConsoleLines, Device, Step, Test};
 use crate::check::{first_at, hinted};
 use crate::node::shorten;
 use crate::problem::Problems;
@@ -45,10 +45,52 @@ pub(super) fn test(test: &Test, problems: &mut Problems<'_>) {
             problems.add(&disk.size.at, "a disk has 1M to 1024G");
         }
     }
+    names("devices", test.devices.iter().map(|device| &device.name), problems);
+    for device in &test.devices {
+        loose(test, device, problems);
+    }
+    for text in test.never.iter().filter(|text| text.is_empty()) {
+        problems.add(&text.at, "every line has no text at all: say which no line may have");
+    }
     names("hosts", test.hosts.iter().map(|host| &host.name), problems);
     for step in &test.steps {
         whom(test, step, problems);
         meaning(test, step, problems);
+    }
+    alive(test, problems);
+}
+
+/// Report a device whose name is something else's, or that names itself.
+fn loose(test: &Test, device: &Device, problems: &mut Problems<'_>) {
+    let name = &device.name;
+    if name.value == CABLE || test.disks.iter().any(|disk| disk.name.value == name.value) {
+        problems.add(&name.at, format!("`{}` is something else already: call the device another name", shorten(name)));
+    }
+    if device.device.split(',').any(|word| word.starts_with("id=")) {
+        problems.add(&device.device.at, "its `id` is its name: leave `id=` out");
+    }
+}
+
+/// Report steps that need a host that has ended, and those that start one that has not.
+fn alive(test: &Test, problems: &mut Problems<'_>) {
+    let mut ended: Vec<Option<&str>> = Vec::new();
+    for step in &test.steps {
+        let host = step.host.as_ref().map(|name| name.as_str());
+        let over = ended.contains(&host);
+        match &step.action {
+            Action::Ends(_) if !over => ended.push(host),
+            Action::PowerOn if !over => {
+                hinted(problems, &step.at, "the host runs already", "`power_on` comes after a step `ends`");
+            }
+            Action::PowerOn | Action::Restore(_) => ended.retain(|other| *other != host),
+            // What it said and what its disks hold is there still.
+            Action::Console(_) | Action::Snapshot(_) => {}
+            action if over => {
+                let message = format!("the host has ended by now: {action} is not possible");
+                hinted(problems, &step.at, message, "`power_on: true` starts it again");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -125,8 +167,18 @@ fn meaning(test: &Test, step: &Step, problems: &mut Problems<'_>) {
         Action::Log(log) if log.contains.is_none() && log.never.is_none() => {
             problems.add(&step.at, "`log` needs `contains` or `never`");
         }
+        Action::Console(ConsoleLines { contains, anywhere }) if contains.is_empty() && anywhere.is_empty() => {
+            problems.add(&step.at, "`console` needs `contains` or `anywhere`");
+        }
+        Action::Ctl(ctl) if ctl.args.is_empty() => {
+            problems.add(&ctl.args.at, "`hullkit ctl` without a word does nothing");
+        }
+        Action::Type(text) if text.is_empty() => {
+            problems.add(&text.at, "no key is typed");
+        }
         Action::Unplug(name) | Action::Plug(name) => {
             let known = std::iter::once(CABLE).chain(test.disks.iter().map(|disk| disk.name.as_str()));
+            let known = known.chain(test.devices.iter().map(|device| device.name.as_str()));
             let known: Vec<&str> = known.collect();
             if !known.contains(&name.as_str()) {
                 let hint = format!("there are {}", known.join(", "));
