@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, ConsoleLines, Device, Step, Test};
+use super::{Action, ConsoleLines, Device, Disk, Step, Test};
 use crate::check::{first_at, hinted};
 use crate::node::shorten;
 use crate::problem::Problems;
@@ -10,6 +10,9 @@ use crate::span::{Position, Spanned};
 
 /// What steps call the network cable.
 const CABLE: &str = "net";
+
+/// What steps call the disk that the host boots from.
+const BOOT: &str = "boot";
 
 /// Most disks and hosts, and largest disk: what a machine that tests can hold.
 const MOST: usize = 16;
@@ -41,9 +44,10 @@ pub(super) fn test(test: &Test, problems: &mut Problems<'_>) {
         if disk.name.value == CABLE {
             problems.add(&disk.name.at, "`net` is the network cable: call the disk something else");
         }
-        if !(SMALLEST_DISK..=LARGEST_DISK).contains(&disk.size.0) {
-            problems.add(&disk.size.at, "a disk has 1M to 1024G");
+        if disk.name.value == BOOT {
+            problems.add(&disk.name.at, "`boot` is the disk that the host boots from: call this one something else");
         }
+        bounded(disk, problems);
     }
     names("devices", test.devices.iter().map(|device| &device.name), problems);
     for device in &test.devices {
@@ -58,6 +62,12 @@ pub(super) fn test(test: &Test, problems: &mut Problems<'_>) {
         meaning(test, step, problems);
     }
     alive(test, problems);
+}
+
+fn bounded(disk: &Disk, problems: &mut Problems<'_>) {
+    if !(SMALLEST_DISK..=LARGEST_DISK).contains(&disk.size.0) {
+        problems.add(&disk.size.at, "a disk has 1M to 1024G");
+    }
 }
 
 /// Report a device whose name is something else's, or that names itself.
@@ -82,7 +92,7 @@ fn alive(test: &Test, problems: &mut Problems<'_>) {
             Action::PowerOn if !over => {
                 hinted(problems, &step.at, "the host runs already", "`power_on` comes after a step `ends`");
             }
-            Action::PowerOn | Action::Restore(_) => ended.retain(|other| *other != host),
+            Action::PowerOn | Action::Restore(_) | Action::Grow(_) => ended.retain(|other| *other != host),
             // What it said and what its disks hold is there still.
             Action::Console(_) | Action::Snapshot(_) => {}
             action if over => {
@@ -183,6 +193,16 @@ fn meaning(test: &Test, step: &Step, problems: &mut Problems<'_>) {
             if !known.contains(&name.as_str()) {
                 let hint = format!("there are {}", known.join(", "));
                 hinted(problems, &name.at, format!("there is no `{}` that can be pulled out", shorten(name)), &hint);
+            }
+        }
+        Action::Grow(disks) => {
+            for disk in disks {
+                bounded(disk, problems);
+                if disk.name.value != BOOT && !test.disks.iter().any(|known| known.name.value == disk.name.value) {
+                    let known = std::iter::once(BOOT).chain(test.disks.iter().map(|disk| disk.name.as_str()));
+                    let hint = format!("there are {}", known.collect::<Vec<_>>().join(", "));
+                    hinted(problems, &disk.name.at, format!("there is no disk `{}`", shorten(&disk.name)), &hint);
+                }
             }
         }
         Action::Snapshot(name) => plain(name, problems),

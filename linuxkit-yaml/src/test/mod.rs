@@ -85,6 +85,9 @@ pub struct Disk {
     pub name: Spanned<String>,
     /// How large it is.
     pub size: Spanned<Bytes>,
+    /// It is not plugged in until a step does it.
+    #[serde(default)]
+    pub later: bool,
 }
 
 /// A device that is not plugged in until a step does it.

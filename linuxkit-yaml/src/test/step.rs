@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::Disk;
 use super::answer::{ConsoleLines, CtlAnswer, End, ExecAnswer, FileContent, HttpAnswer, LogLines, TcpAnswer};
 use crate::period::Period;
 use crate::problem::Problems;
@@ -74,6 +75,8 @@ pub enum Action {
     Ends(End),
     /// Start a host that has ended.
     PowerOn,
+    /// Take the power away, make disks longer, and give it back.
+    Grow(Vec<Disk>),
     /// Keep what the disks hold, under a name.
     Snapshot(Spanned<String>),
     /// Take the power away, let the disks be what they were, and give it back.
@@ -165,6 +168,9 @@ pub(crate) struct StepWords {
     /// `true`: the host starts that has ended by itself.
     #[serde(default)]
     power_on: Option<Spanned<bool>>,
+    /// Disks that become so long: the power is taken away, and given back; `boot` is the disk that the host boots from.
+    #[serde(default)]
+    grow: Option<Spanned<Vec<Disk>>>,
     /// A name under which is kept what the disks hold.
     #[serde(default)]
     snapshot: Option<Spanned<String>>,
@@ -175,7 +181,7 @@ pub(crate) struct StepWords {
 
 /// Every key that says what a step is, for a message.
 const KEYS: &str = "healthy, http, tcp, exec, file, log, console, ctl, kill, stop, start, restart, type, unplug, plug, reboot, \
-                    power_cut, power_button, nmi, ends, power_on, snapshot, restore";
+                    power_cut, power_button, nmi, ends, power_on, grow, snapshot, restore";
 
 /// Find out what a step is. Out: nothing if it is not one thing.
 pub(crate) fn action(step: &Spanned<StepWords>, problems: &mut Problems<'_>) -> Option<Step> {
@@ -195,7 +201,7 @@ pub(crate) fn action(step: &Spanned<StepWords>, problems: &mut Problems<'_>) -> 
             })*
         };
     }
-    take! { healthy Healthy, http Http, tcp Tcp, exec Exec, file File, log Log, console Console, ctl Ctl, ends Ends, }
+    take! { healthy Healthy, http Http, tcp Tcp, exec Exec, file File, log Log, console Console, ctl Ctl, ends Ends, grow Grow, }
     named! { kill Kill, stop Stop, start Start, restart Restart, unplug Unplug, plug Plug, snapshot Snapshot, restore Restore, }
     if let Some(given) = &words.typed {
         found.push(("type", &given.at, Action::Type(given.clone())));
@@ -273,6 +279,10 @@ impl fmt::Display for Action {
             Self::Nmi => f.write_str("NMI"),
             Self::Ends(end) => write!(f, "the host has {end} by itself"),
             Self::PowerOn => f.write_str("power on"),
+            Self::Grow(disks) => {
+                f.write_str("grow")?;
+                disks.iter().try_for_each(|disk| write!(f, " {} to {}", disk.name, disk.size))
+            }
             Self::Snapshot(name) => write!(f, "snapshot {name}"),
             Self::Restore(name) => write!(f, "restore {name}"),
         }

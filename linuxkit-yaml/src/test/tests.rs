@@ -47,6 +47,8 @@ fn mistakes_have_their_places() {
         ("steps: [{ends: exploded}]", "exploded"),
         ("steps: [{power_on: true}]", "web.test.yml:1:9: the host runs already"),
         ("steps: [{ends: rebooted}, {healthy: all}]", "web.test.yml:1:27: the host has ended by now"),
+        ("steps: [{grow: [{name: data, size: 1G}]}]", "there is no disk `data`"),
+        ("disks: [{name: boot, size: 1M}]", "`boot` is the disk that the host boots from"),
         ("steps: [{plug: nic}]", "there is no `nic` that can be pulled out"),
         ("devices: [{name: net, device: x}]", "`net` is something else already"),
         ("devices: [{name: nic, device: 'x,id=nic'}]", "web.test.yml:1:31: its `id` is its name"),
