@@ -103,8 +103,7 @@ deps-test: deps-build
 demo: deps-demo ## boot a web server from Debian packages, fetch its page, power off (ARCH=arm64 for the other)
 	@$(MAKE) --no-print-directory build ARCHES=$(ARCH)
 	target/release/hullkit --cache target/demo/cache pkg build --arch $(ARCH) examples/images/kernel examples/images/nginx
-	target/release/hullkit --cache target/demo/cache build examples/01-hello.yml --arch $(ARCH) --dir target/demo --name hello-$(ARCH)
-	target/release/demo target/demo/hello-$(ARCH) $(ARCH)
+	target/release/hullkit --cache target/demo/cache test examples/01-hello.yml --arch $(ARCH) --accel tcg --dir target/demo
 
 # The tests' own store: what the examples' recipes make, for both architectures.
 images: init stubs checker ## make what the tests' hosts run: images of the examples in the tests' store, and the checker

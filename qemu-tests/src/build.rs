@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use crate::case::Case;
 use crate::place::{self, Place};
 use hullkit::platform::Arch;
+use hullkit::verify::Cell;
 
 /// A build that several boots share; the first that needs it does it, and the others wait.
 #[derive(Debug)]
@@ -18,11 +19,11 @@ pub struct Build {
 }
 
 impl Build {
-    /// Plan the build of a case for one of its architectures.
+    /// Plan the build of a case for one of the architectures of its boots.
     #[must_use]
-    pub fn new(case: &Case, arch: Arch) -> Self {
+    pub fn new(boots: &[Cell], arch: Arch) -> Self {
         let mut formats: Vec<String> = Vec::new();
-        for cell in case.boots().into_iter().filter(|cell| cell.arch == arch) {
+        for cell in boots.iter().filter(|cell| cell.arch == arch) {
             let format = cell.format.name();
             if !formats.contains(&format) {
                 formats.push(format);
@@ -58,16 +59,10 @@ mod tests {
 
     #[test]
     fn a_case_is_built_once_in_all_its_formats() {
-        let text =
-            "about: x\nboot: [amd64 bios raw usb, amd64 uefi iso cdrom, arm64 uefi raw usb, amd64 uefi raw usb]\n";
-        let case: Case = serde_saphyr::from_str(text).expect("a case");
-        assert_eq!(Build::new(&case, Arch::Amd64).formats, ["raw", "iso"]);
-        assert_eq!(Build::new(&case, Arch::Arm64).formats, ["raw"]);
-    }
-
-    #[test]
-    fn a_case_that_says_nothing_of_boots_is_a_kernel() {
-        let case: Case = serde_saphyr::from_str("about: x\n").expect("a case");
-        assert_eq!(Build::new(&case, Arch::Arm64).formats, ["kernel+initrd"]);
+        let words = ["amd64 bios raw usb", "amd64 uefi iso cdrom", "arm64 uefi raw usb", "amd64 uefi raw usb"];
+        let boots = words.map(|words| words.parse::<Cell>().expect(words));
+        assert_eq!(Build::new(&boots, Arch::Amd64).formats, ["raw", "iso"]);
+        assert_eq!(Build::new(&boots, Arch::Arm64).formats, ["raw"]);
+        assert_eq!(Build::new(&[Cell::kernel(Arch::Arm64)], Arch::Arm64).formats, ["kernel+initrd"]);
     }
 }

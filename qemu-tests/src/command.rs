@@ -25,7 +25,7 @@ pub fn check(case: &Case, command: &Command, arch: Arch, place: &Place) -> anyho
         Verb::Build => place::build_args(&manifest, &Format::KernelInitrd.name(), arch, &out),
         Verb::Plan => vec!["plan".into(), manifest.into(), "--arch".into(), arch.name().into()],
         Verb::Run => {
-            let words = ["--arch", arch.name(), "--accel", "tcg", "--mem", &case.mem];
+            let words = ["--arch", arch.name(), "--accel", "tcg", "--mem", "256"];
             ["run".into(), manifest.into()].into_iter().chain(words.map(OsString::from)).collect()
         }
     };

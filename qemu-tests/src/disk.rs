@@ -1,12 +1,12 @@
-//! Disks that a case brings along: empty, or with something on them that has to stay.
+//! What is on a test's disks before its first boot, and has to be on them, or not, after its last.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use linuxkit_yaml::test::Test;
 use serde::Deserialize;
 
 use hullkit::digest::Digest;
@@ -17,14 +17,12 @@ const PIECE: usize = 1 << 20;
 /// Bytes at a disk's end that it may have a text at the start of.
 const LAST: u64 = 4096;
 
-/// One disk. It is there from the first boot of a case to the last.
+/// What one of a test's disks holds.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Disk {
-    /// What QEMU calls it, and its serial number.
-    pub id: String,
-    /// Its length in MiB.
-    pub mib: u64,
+    /// What the test calls it.
+    pub name: String,
     /// Text at its start.
     #[serde(default)]
     pub holds: String,
@@ -34,9 +32,6 @@ pub struct Disk {
     /// No byte of it may change.
     #[serde(default)]
     pub kept: bool,
-    /// It is no device yet: an action plugs it in, as `virtio-blk-pci,drive=ID`.
-    #[serde(default)]
-    pub later: bool,
     /// Texts that may not be found anywhere on it when all is over.
     #[serde(default)]
     pub never: Vec<String>,
@@ -51,18 +46,20 @@ pub struct Made<'a> {
 }
 
 impl Disk {
-    /// Make its file below `work`.
+    /// Make its file, where a test that uses `folder` finds it.
     ///
     /// # Errors
     ///
-    /// The file could not be written.
-    pub fn make(&self, work: &Path) -> anyhow::Result<Made<'_>> {
-        let path = work.join(format!("{}.disk", self.id));
+    /// The test has no such disk, or the file could not be written.
+    pub fn make(&self, test: &Test, folder: &Path) -> anyhow::Result<Made<'_>> {
+        let known = test.disks.iter().find(|disk| disk.name.value == self.name);
+        let size = known.with_context(|| format!("the test has no disk `{}`", self.name))?.size.0;
+        let path = folder.join(format!("disk-{}.img", self.name));
         let write = || -> std::io::Result<()> {
             let mut file = File::create(&path)?;
             file.write_all(self.holds.as_bytes())?;
-            file.set_len(self.mib << 20)?;
-            file.write_all_at(self.ends.as_bytes(), (self.mib << 20).saturating_sub(LAST))
+            file.set_len(size)?;
+            file.write_all_at(self.ends.as_bytes(), size.saturating_sub(LAST))
         };
         write().with_context(|| format!("could not make `{}`", path.display()))?;
         let before = self.kept.then(|| digest(&path)).transpose()?;
@@ -71,38 +68,13 @@ impl Disk {
 }
 
 impl Made<'_> {
-    /// Say what it is in QEMU's arguments.
-    #[must_use]
-    pub fn args(&self) -> Vec<OsString> {
-        let Disk { id, later, .. } = self.disk;
-        let mut file =
-            OsString::from(format!("driver=raw,node-name={id},discard=unmap,file.driver=file,file.filename="));
-        file.push(&self.path);
-        let mut args = vec![OsString::from("-blockdev"), file];
-        if !later {
-            args.extend(["-device".into(), format!("virtio-blk-pci,drive={id},serial={id}").into()]);
-        }
-        args
-    }
-
-    /// Make it longer if it is one of these: its id, and its length in MiB.
-    ///
-    /// # Errors
-    ///
-    /// The file could not be written.
-    pub fn lengthen(&self, longer: &[(String, u64)]) -> anyhow::Result<()> {
-        let Some((_, mib)) = longer.iter().find(|(id, _)| *id == self.disk.id) else { return Ok(()) };
-        let file = File::options().write(true).open(&self.path);
-        file.and_then(|file| file.set_len(mib << 20)).with_context(|| format!("could not lengthen `{}`", self.disk.id))
-    }
-
     /// Make sure that it is as it has to be when all is over, and let its file go.
     ///
     /// # Errors
     ///
     /// What is on it that may not be, or is not any more.
     pub fn check(self) -> anyhow::Result<()> {
-        let id = &self.disk.id;
+        let id = &self.disk.name;
         if let Some(before) = self.before {
             ensure!(digest(&self.path)? == before, "the disk `{id}` has changed");
         }
@@ -137,22 +109,26 @@ fn contains(path: &Path, text: &[u8]) -> anyhow::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use linuxkit_yaml::test::parse_test;
+
     use super::*;
 
     #[test]
     fn a_disk_that_has_changed_or_shows_a_text_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
-        let disk: Disk =
-            serde_saphyr::from_str("{id: a, mib: 2, holds: text, kept: true, never: [secret]}").expect("a disk");
-        disk.make(folder.path()).expect("a file").check().expect("nothing was done to it");
-        let made = disk.make(folder.path()).expect("a file");
+        let test = parse_test("disks: [{name: a, size: 2M}]", "a.test.yml").expect("a test");
+        let disk: Disk = serde_saphyr::from_str("{name: a, holds: text, kept: true, never: [secret]}").expect("a disk");
+        disk.make(&test, folder.path()).expect("a file").check().expect("nothing was done to it");
+        let made = disk.make(&test, folder.path()).expect("a file");
         fs::write(&made.path, "other").expect("a file");
         made.check().expect_err("it has changed");
-        let disk: Disk = serde_saphyr::from_str("{id: a, mib: 2, never: [secret]}").expect("a disk");
-        let made = disk.make(folder.path()).expect("a file");
+        let disk: Disk = serde_saphyr::from_str("{name: a, never: [secret]}").expect("a disk");
+        let made = disk.make(&test, folder.path()).expect("a file");
         let mut bytes = vec![0; 2 << 20];
         bytes[PIECE - 3..][..6].copy_from_slice(b"secret");
         fs::write(&made.path, bytes).expect("a file");
         made.check().expect_err("it shows the text");
+        let disk: Disk = serde_saphyr::from_str("{name: b}").expect("a disk");
+        disk.make(&test, folder.path()).expect_err("no such disk");
     }
 }

@@ -1,23 +1,21 @@
 //! Boots what the assembler makes and looks at what happens.
 //!
-//! Every folder of `cases/` is one test: `case.yml` says what must happen, `host.yml` is the manifest it happens to.
-//! A case is either a boot, watched over its serial port and its published ports, or a command that must end in a
-//! certain way, as a refused manifest does. A case runs once for each of its architectures, or for each of its boots (see [`Cell`]),
-//! always under `-accel tcg`:
-//! what is tested must not depend on the machine that tests.
+//! Every folder of `cases/` is one test. Most are boots: `host.test.yml` says what must happen to `host.yml`, and [`hullkit::verify`]
+//! decides, as it does for `hullkit test`; `case.yml` adds what it is about, and what only a bench has. The others are commands that must
+//! end in a certain way, as a refused manifest does. A boot runs once for each cell of its matrix (see [`Cell`]), always under
+//! `-accel tcg`: what is tested must not depend on the machine that tests.
 
 pub mod boot;
 pub mod build;
 pub mod case;
 pub mod checker;
 pub mod command;
-pub mod ctl;
 pub mod disk;
+pub mod manners;
 pub mod pages;
 pub mod place;
 pub mod time;
 pub mod volume;
-pub mod web;
 
 use anyhow::Context;
 
@@ -26,7 +24,7 @@ use case::Case;
 use hullkit::verify::Cell;
 use place::Place;
 
-/// Run one case on one architecture, or one of its boots.
+/// Run one case, or one of its boots.
 ///
 /// # Errors
 ///

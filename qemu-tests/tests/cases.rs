@@ -1,5 +1,5 @@
-//! One test for each folder of `cases/` and each architecture it runs on, as `vm_010_initrd_reaches_init::amd64`, or each
-//! boot that it lists, as `vm_200_every_format_boots::amd64-bios-raw-nvme`.
+//! One test for each folder of `cases/` and each boot of its matrix, as `vm_010_initrd_reaches_init::amd64` or
+//! `vm_200_every_format_boots::amd64-bios-raw-nvme`.
 //!
 //! `cargo test -p qemu-tests --test cases -- 050` runs those whose name contains `050`.
 
@@ -46,12 +46,14 @@ fn trials() -> anyhow::Result<Vec<Trial>> {
     let place = Place::find()?;
     checker::publish(&place)?;
     let cases = Case::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cases"))?;
-    Ok(cases.iter().flat_map(|case| case_trials(case, &place)).collect())
+    let trials = cases.iter().map(|case| case_trials(case, &place)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(trials.into_iter().flatten().collect())
 }
 
 /// One test for each boot of a case; those of one architecture share what is built.
-fn case_trials(case: &Case, place: &Place) -> Vec<Trial> {
-    let builds = Arch::ALL.map(|arch| (arch, Arc::new(Build::new(case, arch))));
+fn case_trials(case: &Case, place: &Place) -> anyhow::Result<Vec<Trial>> {
+    let boots = case.boots()?;
+    let builds = Arch::ALL.map(|arch| (arch, Arc::new(Build::new(&boots, arch))));
     let trial = |cell: Cell| {
         let build = builds.iter().find(|(arch, _)| *arch == cell.arch).map(|(_, build)| Arc::clone(build));
         let (name, case, place) = (format!("{}::{cell}", case.name()), case.clone(), place.clone());
@@ -60,7 +62,7 @@ fn case_trials(case: &Case, place: &Place) -> Vec<Trial> {
             qemu_tests::run(&case, &cell, &build, &place).map_err(|error| Failed::from(format!("{error:#}")))
         })
     };
-    case.boots().into_iter().map(trial).collect()
+    Ok(boots.into_iter().map(trial).collect())
 }
 
 #[expect(clippy::print_stderr, reason = "the test program's own voice")]

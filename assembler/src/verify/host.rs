@@ -13,7 +13,9 @@ use super::guest::Guest;
 use super::services;
 use super::verdict::HostReport;
 use super::{Subject, VerifyError};
-use crate::vm::{ControlSocket, Machine, Outcome, Record, Screen, SharedConsole, Sink, Tools, Vm, Writes, cidata};
+use crate::vm::{
+    ControlSocket, DiskLayout, Machine, Outcome, Record, Screen, SharedConsole, Sink, Tools, Tpm, Vm, Writes, cidata,
+};
 
 /// Lines of the console, and of each log, that are reported of a failure.
 const SHOWN: usize = 25;
@@ -35,6 +37,12 @@ pub(super) struct Host<'a> {
     pub(super) vm: Vm,
     pub(super) guest: Guest,
     boot_time: Option<Duration>,
+    /// Lines of the console that steps have seen of this boot.
+    pub(super) seen: u64,
+    /// It has ended as a step wanted it to.
+    pub(super) over: bool,
+    /// It must not end before its machine does.
+    tpm: Option<Tpm>,
 }
 
 impl<'a> Host<'a> {
@@ -63,17 +71,39 @@ impl<'a> Host<'a> {
         }
         for (disk, (name, size)) in machine.loose.iter_mut().zip(&subject.disks) {
             disk.path = folder.join(format!("disk-{name}.img"));
-            let made = File::create(&disk.path).and_then(|file| file.set_len(*size));
+            let file = File::options().write(true).create(true).truncate(false).open(&disk.path);
+            let made = file.and_then(|file| file.set_len(*size));
             made.map_err(|cause| failed(&disk.path, cause))?;
         }
         if let Some(user_data) = &subject.user_data {
             machine.drives.push(cidata(user_data, &folder.join("cidata.iso"))?);
         }
+        let place = folder.to_string_lossy();
+        let words = subject.qemu.iter().map(|word| word.replace("{folder}", &place).into());
+        machine.extra.splice(0..0, words);
+        if subject.tpm {
+            let state = folder.join("tpm");
+            fs::create_dir_all(&state).map_err(|cause| failed(&state, cause))?;
+        }
         let console = folder.join("console.log");
         File::create(&console).map_err(|cause| failed(&console, cause))?;
         let shared = SharedConsole::default();
+        let tpm = plug_tpm(&mut machine, subject, tools, &folder)?;
         let (vm, guest) = boot(&machine, tools, &console, &shared)?;
-        let mut host = Self { subject, machine, control, tools, folder, shared, vm, guest, boot_time: None };
+        let mut host = Self {
+            subject,
+            machine,
+            control,
+            tools,
+            folder,
+            shared,
+            vm,
+            guest,
+            boot_time: None,
+            seen: 0,
+            over: false,
+            tpm,
+        };
         host.describe(false)?;
         Ok(host)
     }
@@ -81,8 +111,12 @@ impl<'a> Host<'a> {
     /// Start its machine again, after it has ended.
     pub(super) fn again(&mut self) -> Result<(), VerifyError> {
         self.note_boot();
+        // Two would share what it knows.
+        self.tpm = None;
+        self.tpm = plug_tpm(&mut self.machine, self.subject, self.tools, &self.folder)?;
         let (vm, guest) = boot(&self.machine, self.tools, &self.console(), &self.shared)?;
         (self.vm, self.guest) = (vm, guest);
+        (self.seen, self.over) = (0, false);
         Ok(())
     }
 
@@ -133,6 +167,13 @@ impl<'a> Host<'a> {
         self.vm.wait(Some(POWER_OFF))
     }
 
+    /// End it at once.
+    pub(super) fn end(&mut self) {
+        self.note_boot();
+        let _ = self.vm.stop();
+        self.over = true;
+    }
+
     /// Tell it to go down in order. Out: how it ended.
     pub(super) fn go_down(&mut self, how: How, deadline: Instant) -> Outcome {
         self.note_boot();
@@ -164,9 +205,38 @@ impl<'a> Host<'a> {
         drives.chain(self.machine.loose.iter().map(|disk| &*disk.path))
     }
 
-    /// Name the device of a disk that can be pulled out.
-    pub(super) fn loose(&self, name: &str) -> Option<&crate::vm::LooseDisk> {
-        self.machine.loose.iter().find(|disk| disk.name == name)
+    /// Make disks longer. Its machine must have ended.
+    pub(super) fn grow(&self, name: &str, size: u64) -> io::Result<()> {
+        let loose = self.machine.loose.iter().find(|disk| disk.name == name).map(|disk| &disk.path);
+        let mut booted = self.machine.drives.iter().filter(|drive| drive.layout == DiskLayout::Raw);
+        let path = loose.or_else(|| booted.find(|drive| drive.writes == Writes::Kept).map(|drive| &drive.path));
+        let path = path.ok_or_else(|| io::Error::other("this host boots from no disk as `raw` makes it"))?;
+        let file = File::options().write(true).open(path)?;
+        if file.metadata()?.len() > size {
+            return Err(io::Error::other("it is longer already"));
+        }
+        file.set_len(size)
+    }
+
+    /// Name what can be pulled out and plugged in: what `-device` takes, and its id.
+    pub(super) fn loose(&self, name: &str) -> Option<(String, String)> {
+        let disk = self.machine.loose.iter().find(|disk| disk.name == name).map(|disk| (disk.device(), disk.id()));
+        disk.or_else(|| {
+            let (name, device) = self.subject.devices.iter().find(|(known, _)| known == name)?;
+            Some((format!("{device},id={name}"), name.clone()))
+        })
+    }
+
+    /// Give the name by which `hullkit ctl` reaches it.
+    pub(super) fn name(&self) -> String {
+        self.control.name()
+    }
+
+    /// Find a line of any of its boots that has a text.
+    pub(super) fn showed(&self, text: &str) -> io::Result<Option<String>> {
+        let console = fs::read(self.console())?;
+        let console = String::from_utf8_lossy(&console);
+        Ok(console.lines().find(|line| line.contains(text)).map(str::to_owned))
     }
 
     /// Say what became of it when all went well.
@@ -193,14 +263,19 @@ impl<'a> Host<'a> {
             let said = self.guest.said();
             (said.version.is_some(), said.foreign())
         };
-        let cause = cause::cause(&Evidence {
-            failure: failure.as_ref(),
-            outcome: outcome.as_ref(),
-            panic: panic.as_deref(),
-            answered,
-            foreign,
-            console: &lines,
-        });
+        // What ended as it should explains nothing.
+        let cause = if self.over {
+            None
+        } else {
+            cause::cause(&Evidence {
+                failure: failure.as_ref(),
+                outcome: outcome.as_ref(),
+                panic: panic.as_deref(),
+                answered,
+                foreign,
+                console: &lines,
+            })
+        };
         let mut report = self.report();
         report.last_lines = lines.into_iter().rev().take(SHOWN).rev().collect();
         if outcome.is_none() {
@@ -261,6 +336,21 @@ impl<'a> Host<'a> {
         let _ = self.describe(attachable);
         Some(self.control.name())
     }
+}
+
+/// Give a machine a TPM that knows what it knew in its last boot, if it is to have one.
+fn plug_tpm(
+    machine: &mut Machine,
+    subject: &Subject,
+    tools: &Tools,
+    folder: &Path,
+) -> Result<Option<Tpm>, VerifyError> {
+    if !subject.tpm {
+        return Ok(None);
+    }
+    let tpm = Tpm::start(&folder.join("tpm"), Path::new("swtpm"), &tools.launcher)?;
+    machine.tpm = Some(tpm.socket().to_owned());
+    Ok(Some(tpm))
 }
 
 fn boot(machine: &Machine, tools: &Tools, console: &Path, shared: &SharedConsole) -> Result<(Vm, Guest), VerifyError> {

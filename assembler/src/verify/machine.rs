@@ -4,15 +4,20 @@ use std::fs;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
-use linuxkit_yaml::test::{Action, Test};
+use linuxkit_yaml::test::{Action, Host, Test};
+use std::sync::Arc;
 
 use super::VerifyError;
 use super::cell::{self, Cell, Starter};
+use crate::platform::Arch;
 use crate::vm::{
-    Boot, Bus, DiskLayout, Drive, Firmware, Image, LooseDisk, Machine, Memory, Protocol, Publish, Screen, Writes,
-    find_uefi, with_console,
+    Boot, Bus, DiskLayout, Drive, Firmware, Image, LooseDisk, Machine, Memory, Protocol, Publish, Screen, VmError, Web,
+    Writes, find_uefi, with_console,
 };
 use crate::write::format::Format;
+
+/// RAM of a machine, if nobody says.
+const USUAL_MEMORY: u32 = 1024;
 
 /// A host to be tested: a machine, and what reports say of it.
 #[derive(Debug, Clone)]
@@ -21,8 +26,16 @@ pub struct Subject {
     pub name: Option<String>,
     /// The machine.
     pub machine: Machine,
-    /// Empty disks that it gets: name and bytes.
+    /// Disks that it gets: name and bytes.
     pub disks: Vec<(String, u64)>,
+    /// Devices that steps plug in: name, and what `-device` takes.
+    pub devices: Vec<(String, String)>,
+    /// It has a TPM.
+    pub tpm: bool,
+    /// Arguments put before the machine's own for QEMU; `{folder}` is the folder of its boots.
+    pub qemu: Vec<String>,
+    /// What it boots from, if that is the network.
+    pub web: Option<Arc<Web>>,
     /// A file that is its user data.
     pub user_data: Option<PathBuf>,
     /// Bytes of the files that it boots.
@@ -44,6 +57,26 @@ pub struct Hardware {
     pub extra: Vec<std::ffi::OsString>,
 }
 
+impl Hardware {
+    /// Take over what a test says of a host. User data are for whoever knows where the test is.
+    ///
+    /// # Errors
+    ///
+    /// [`VmError::Memory`]: no machine has so much RAM.
+    pub fn of(test: &Test, host: Option<&Host>) -> Result<Self, VmError> {
+        let own = host.and_then(|host| host.memory.as_ref());
+        let wanted = own.or(test.budget.ram.as_ref()).or(test.memory.as_ref());
+        let mib = wanted.map_or(USUAL_MEMORY, |bytes| u32::try_from(bytes.value.0 >> 20).unwrap_or(u32::MAX));
+        let cpus = test.cpus.as_ref().and_then(|cpus| NonZeroU16::new(cpus.value));
+        Ok(Self {
+            memory: Memory::from_mib(mib)?,
+            cpus: cpus.unwrap_or(NonZeroU16::MIN),
+            user_data: None,
+            extra: Vec::new(),
+        })
+    }
+}
+
 /// What a machine boots, what it has it on, what starts it, and the files that are read for it.
 #[derive(Debug)]
 pub struct Booted {
@@ -55,25 +88,33 @@ pub struct Booted {
     pub firmware: Firmware,
     /// The files.
     pub files: Vec<PathBuf>,
+    /// The server that a machine needs as long as it runs, if it boots over the network.
+    pub web: Option<Web>,
 }
 
 /// Find what a cell boots among the files of a build.
 ///
-/// In: `name`, the first part of the files' names; `words`, put before the kernel's command line where that is a file of its own.
+/// In: `name`, the first part of the files' names; `words`, put before the kernel's command line.
 ///
 /// # Errors
 ///
-/// [`VerifyError`]: a file is missing, or there is no firmware.
+/// [`VerifyError`]: a file is missing, there is no firmware, or the command line is not a file of its own.
 pub fn booted(cell: &Cell, name: &Path, words: &str) -> Result<Booted, VerifyError> {
     let firmware = match cell.firmware {
         Starter::Bios => Firmware::Board,
         Starter::Uefi => Firmware::Uefi(find_uefi(cell.arch)?),
     };
-    let (boot, drives, files) = match cell.file(name) {
-        None => kernel(cell, name, words)?,
-        Some(file) => image(cell, file)?,
+    let inside = !words.is_empty() && cell.format != Format::KernelInitrd;
+    if inside {
+        let what = "its command line is in the image: `cmdline` of a test is for `kernel+initrd`".to_owned();
+        return Err(VerifyError::Cell { text: cell.to_string(), what });
+    }
+    let (boot, drives, files, web) = match (cell.format, cell.file(name)) {
+        (Format::Netboot, _) => netboot(cell.arch, name)?,
+        (_, None) => kernel(cell, name, words)?,
+        (_, Some(file)) => image(cell, file)?,
     };
-    Ok(Booted { boot, drives, firmware, files })
+    Ok(Booted { boot, drives, firmware, files, web })
 }
 
 /// Describe the machine that boots one of a build's formats.
@@ -90,7 +131,8 @@ pub fn subject(
     host: Option<&str>,
     hardware: &Hardware,
 ) -> Result<Subject, VerifyError> {
-    let Booted { boot, drives, firmware, files } = booted(cell, name, "")?;
+    let words = test.cmdline.as_ref().map_or("", |words| words.as_str());
+    let Booted { boot, drives, firmware, files, web } = booted(cell, name, words)?;
     let mut size = 0;
     for file in &files {
         size += fs::metadata(file).map_err(|cause| VerifyError::File { path: file.clone(), cause })?.len();
@@ -99,7 +141,12 @@ pub fn subject(
     let seen = boot == Boot::Drives || cell.firmware == Starter::Uefi;
     let disks: Vec<(String, u64)> =
         test.disks.iter().map(|disk| (disk.name.value.clone(), disk.size.value.0)).collect();
-    let loose = disks.iter().map(|(name, _)| LooseDisk { name: name.clone(), path: PathBuf::new() });
+    let loose = test.disks.iter().map(|disk| LooseDisk {
+        name: disk.name.value.clone(),
+        path: PathBuf::new(),
+        later: disk.later,
+    });
+    let devices = test.devices.iter().map(|one| (one.name.value.clone(), one.device.value.clone()));
     let machine = Machine {
         cpus: hardware.cpus,
         firmware,
@@ -113,7 +160,18 @@ pub fn subject(
     let stem = name.file_name().unwrap_or_default().to_string_lossy();
     let control = format!("test-{}-{}", std::process::id(), host.unwrap_or(&stem));
     let (name, user_data) = (host.map(str::to_owned), hardware.user_data.clone());
-    Ok(Subject { name, machine, disks, user_data, size, control })
+    Ok(Subject {
+        name,
+        machine,
+        disks,
+        devices: devices.collect(),
+        tpm: test.tpm,
+        qemu: test.qemu.clone(),
+        web: web.map(Arc::new),
+        user_data,
+        size,
+        control,
+    })
 }
 
 /// Every port that steps ask of a host.
@@ -130,12 +188,9 @@ fn ports(test: &Test, host: Option<&str>) -> Vec<Publish> {
     ports.into_iter().map(|guest| Publish { host: 0, guest, protocol: Protocol::Tcp }).collect()
 }
 
-type Parts = (Boot, Vec<Drive>, Vec<PathBuf>);
+type Parts = (Boot, Vec<Drive>, Vec<PathBuf>, Option<Web>);
 
 fn kernel(cell: &Cell, name: &Path, words: &str) -> Result<Parts, VerifyError> {
-    if cell.format != Format::KernelInitrd {
-        return Err(VerifyError::Cell { text: cell.format.name(), what: "it is booted from a web server".to_owned() });
-    }
     let file = |ending| cell::file(name, ending);
     let path = file("-cmdline");
     let cmdline = fs::read_to_string(&path).map_err(|cause| VerifyError::File { path, cause })?;
@@ -145,7 +200,35 @@ fn kernel(cell: &Cell, name: &Path, words: &str) -> Result<Parts, VerifyError> {
         initrd: Some(file("-initrd.img")),
         cmdline: with_console(cell.arch, format!("{words} {}", cmdline.trim()).trim()),
     };
-    Ok((boot, Vec::new(), files))
+    Ok((boot, Vec::new(), files, None))
+}
+
+/// Boot what a build's script says: on a PC by the card's own iPXE; on arm64, whose card has none, as iPXE would.
+fn netboot(arch: Arch, name: &Path) -> Result<Parts, VerifyError> {
+    let file = |ending| cell::file(name, ending);
+    let folder = name.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let web = Web::serve(&folder)?;
+    let files = ["-kernel", "-netboot.img", "-root.img"].map(file).to_vec();
+    let script = file(".ipxe");
+    if arch == Arch::Amd64 {
+        let stem = name.file_name().unwrap_or_default().to_string_lossy();
+        let boot = Boot::Network { folder, file: format!("{}{stem}.ipxe", web.base()) };
+        return Ok((boot, Vec::new(), files, Some(web)));
+    }
+    let text = fs::read_to_string(&script).map_err(|cause| VerifyError::File { path: script.clone(), cause })?;
+    // `kernel NAME-kernel WORDS…`
+    let line = text.lines().find_map(|line| line.strip_prefix("kernel ")).ok_or_else(|| VerifyError::Cell {
+        text: script.display().to_string(),
+        what: "it has no line `kernel`".to_owned(),
+    })?;
+    let words: Vec<&str> = line.split(' ').skip(2).collect();
+    let cmdline = words.join(" ").replace("${base}", &web.base());
+    let boot = Boot::Kernel {
+        kernel: file("-kernel"),
+        initrd: Some(file("-netboot.img")),
+        cmdline: with_console(arch, &cmdline),
+    };
+    Ok((boot, Vec::new(), files, Some(web)))
 }
 
 /// Describe what boots one file: a program of the firmware's, a disk or a CD.
@@ -153,11 +236,11 @@ fn image(cell: &Cell, file: PathBuf) -> Result<Parts, VerifyError> {
     let layout = match Image::of_file(&file)? {
         Some(Image::Program) => {
             let boot = Boot::Kernel { kernel: file.clone(), initrd: None, cmdline: String::new() };
-            return Ok((boot, Vec::new(), vec![file]));
+            return Ok((boot, Vec::new(), vec![file], None));
         }
         Some(Image::Disk(layout)) => layout,
         Some(Image::Iso) | None => DiskLayout::Raw,
     };
     let drive = Drive { path: file.clone(), layout, bus: cell.bus.unwrap_or(Bus::Virtio), writes: Writes::Discarded };
-    Ok((Boot::Drives, vec![drive], vec![file]))
+    Ok((Boot::Drives, vec![drive], vec![file], None))
 }

@@ -12,6 +12,7 @@
 
 mod cause;
 mod cell;
+mod ctl;
 mod guest;
 mod host;
 mod machine;
@@ -77,8 +78,21 @@ pub struct Trial<'a> {
     pub test: &'a Test,
     /// What runs them.
     pub tools: &'a Tools,
-    /// Where consoles, pictures and disks are put; it is this trial's own.
+    /// The `hullkit` that steps call.
+    pub hullkit: &'a Path,
+    /// Where consoles, pictures and disks are put; it is this trial's own. A disk's file that is there already is used as it is.
     pub folder: &'a Path,
+    /// What becomes of hosts that run when all else was true.
+    pub last: Last,
+}
+
+/// What becomes of hosts that run when all else was true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// They must power off in order.
+    PowerOff,
+    /// They are ended at once.
+    Kill,
 }
 
 /// Boot, take every step, switch off, and tell what came of it.
@@ -138,5 +152,13 @@ pub fn verify(trial: &Trial<'_>, keep: Option<&dyn Fn(&Verdict)>) -> Result<Verd
 
 /// Tell whether a step ends the machine and starts it again.
 fn restarts(action: &Action) -> bool {
-    matches!(action, Action::Reboot | Action::PowerCut | Action::Snapshot(_) | Action::Restore(_))
+    matches!(
+        action,
+        Action::Reboot
+            | Action::PowerCut
+            | Action::PowerOn
+            | Action::Grow(_)
+            | Action::Snapshot(_)
+            | Action::Restore(_)
+    )
 }

@@ -6,7 +6,7 @@ use linuxkit_yaml::test::{Action, Budget, Step, Wanted};
 use linuxkit_yaml::{Position, Spanned};
 
 use super::host::Host;
-use super::{Done, Place, StepResult, Subject, Trial, services, step};
+use super::{Done, Last, Place, StepResult, Subject, Trial, services, step};
 use crate::vm::Outcome;
 
 /// Time between two looks at a boot that is not over.
@@ -60,7 +60,7 @@ pub(super) fn take(trial: &Trial<'_>, hosts: &mut [Host<'_>], end: Instant) -> V
             _ => what,
         };
         let host = &mut hosts[*position];
-        record.add(name, &step.at, || step::take(step, host, end));
+        record.add(name, &step.at, || step::take(step, host, trial.hullkit, end));
     }
     record.within(
         boot_time.as_ref(),
@@ -77,14 +77,49 @@ pub(super) fn take(trial: &Trial<'_>, hosts: &mut [Host<'_>], end: Instant) -> V
         let name = format!("to the end: {}", Action::Healthy(wanted.clone()));
         record.add(name, &Position::default(), || step::still_healthy(host, wanted, end));
     }
-    record.add("power off".to_owned(), &Position::default(), || {
-        hosts.iter_mut().for_each(Host::tell_off);
-        hosts.iter().try_for_each(|host| match host.off() {
-            Outcome::PoweredOff => Ok(()),
-            other => Err(format!("the host did not power off in order: {}", step::told(&other))),
-        })
-    });
+    if hosts.iter().any(|host| !host.over) {
+        let (name, end): (_, fn(&mut [Host<'_>]) -> Result<(), String>) = match trial.last {
+            Last::PowerOff => ("power off", power_off),
+            Last::Kill => ("it runs to the end", kill),
+        };
+        record.add(name.to_owned(), &Position::default(), || end(hosts));
+    }
+    for text in &trial.test.never {
+        let name = format!("no line of the console has `{}`", text.value);
+        record.add(name, &text.at, || hosts.iter().try_for_each(|host| silent(host, text)));
+    }
     record.done
+}
+
+/// Let all power off that run, at once, and make sure that they do.
+fn power_off(hosts: &mut [Host<'_>]) -> Result<(), String> {
+    hosts.iter_mut().filter(|host| !host.over).for_each(Host::tell_off);
+    hosts.iter_mut().filter(|host| !host.over).try_for_each(|host| match host.off() {
+        Outcome::PoweredOff => {
+            host.over = true;
+            Ok(())
+        }
+        other => Err(format!("the host did not power off in order: {}", step::told(&other))),
+    })
+}
+
+/// End all that run, and make sure that none has ended by itself.
+fn kill(hosts: &mut [Host<'_>]) -> Result<(), String> {
+    hosts.iter_mut().filter(|host| !host.over).try_for_each(|host| {
+        if let Some(outcome) = host.vm.ended_within(Duration::ZERO) {
+            return Err(format!("the host has ended: {}", step::told(&outcome)));
+        }
+        host.end();
+        Ok(())
+    })
+}
+
+fn silent(host: &Host<'_>, text: &str) -> Result<(), String> {
+    match host.showed(text) {
+        Ok(None) => Ok(()),
+        Ok(Some(line)) => Err(format!("the console showed `{line}`")),
+        Err(cause) => Err(format!("the console was not kept: {cause}")),
+    }
 }
 
 /// The test's steps, each with the position of its host; if there are none, that each host's services work.
@@ -127,8 +162,8 @@ fn lasting(steps: &[(usize, Step)]) -> Vec<(usize, &Wanted)> {
 
 /// Tell whether a step does something, rather than look.
 fn acts(action: &Action) -> bool {
-    use Action::{Exec, File, Healthy, Http, Log, Tcp};
-    !matches!(action, Healthy(_) | Http(_) | Tcp(_) | Exec(_) | File(_) | Log(_))
+    use Action::{Console, Exec, File, Healthy, Http, Log, Tcp};
+    !matches!(action, Healthy(_) | Http(_) | Tcp(_) | Exec(_) | File(_) | Log(_) | Console(_))
 }
 
 fn small(subjects: &[Subject], most: u64) -> Result<(), String> {

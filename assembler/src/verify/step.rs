@@ -1,11 +1,14 @@
 //! One step on one host: look until it is true, or do it.
 
+use std::io::Write as _;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hullkit_init::control::protocol::{Exec, How, LogsWanted, Named, Reply, Request, State};
-use linuxkit_yaml::test::{Action, ExecAnswer, LogLines, Step, Wanted};
+use linuxkit_yaml::test::{Action, ConsoleLines, Disk, End, ExecAnswer, LogLines, Step, Wanted};
 
+use super::ctl;
 use super::guest::Unanswered;
 use super::host::Host;
 use super::probe::{self, Complaint};
@@ -67,8 +70,8 @@ impl Patience {
 
 /// Take a step.
 ///
-/// In: `end`, when the whole boot must be over. Out: nothing, or why it is not true.
-pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(), Complaint> {
+/// In: `hullkit`, the program; `end`, when the whole boot must be over. Out: nothing, or why it is not true.
+pub(super) fn take(step: &Step, host: &mut Host<'_>, hullkit: &Path, end: Instant) -> Result<(), Complaint> {
     let patience = Patience { begun: Instant::now(), within: step.within.map_or(USUAL, |within| within.0), end };
     match &step.action {
         Action::Healthy(wanted) => until(host, patience, |host| healthy(host, wanted)),
@@ -99,6 +102,21 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, end: Instant) -> Result<(),
             until(host, patience, |host| exec(host, &wanted, step.within.is_some(), patience))
         }
         Action::Log(wanted) => until(host, patience, |host| log(host, wanted)),
+        // Who says nothing but on a console does not say when it has begun.
+        Action::Console(lines) => console(host, lines, step.within.map_or(end, |_| patience.deadline(host))),
+        Action::Ends(wanted) => ends(host, *wanted, step.within.map_or(end, |_| patience.deadline(host))),
+        Action::Ctl(wanted) => until(host, patience, |host| {
+            answers(host)?;
+            ctl::ask(hullkit, &host.name(), wanted, patience.deadline(host)).map_err(Look::Wrong)
+        }),
+        Action::Type(text) => {
+            let typed = host.vm.keyboard().and_then(|mut keyboard| keyboard.write_all(text.as_bytes()));
+            typed.map_err(|cause| format!("the console takes no keys: {cause}"))
+        }
+        Action::PowerButton => host.vm.press_power_button().map_err(|error| error.to_string()),
+        Action::Nmi => host.vm.inject_nmi().map_err(|error| error.to_string()),
+        Action::PowerOn => host.again().map_err(|error| error.to_string()),
+        Action::Grow(disks) => grow(host, disks),
         Action::Kill(name) => kill(host, name, patience),
         Action::Stop(name) => named(host, Request::Stop(service(name)), patience),
         Action::Start(name) => named(host, Request::Start(service(name)), patience),
@@ -269,15 +287,56 @@ fn kill(host: &mut Host<'_>, name: &str, patience: Patience) -> Result<(), Compl
     })
 }
 
+/// Wait for lines of the console: some in their order, others wherever they are.
+fn console(host: &mut Host<'_>, wanted: &ConsoleLines, deadline: Instant) -> Result<(), Complaint> {
+    let find = |text: &String, seen: &mut u64| {
+        let found = host.vm.console().wait_for(seen, |line| line.contains(text), deadline);
+        found.map(drop).map_err(|missed| format!("the console never showed `{text}`: {missed}"))
+    };
+    let mut seen = host.seen;
+    wanted.contains.iter().try_for_each(|text| find(text, &mut seen))?;
+    wanted.anywhere.iter().try_for_each(|text| find(text, &mut 0))?;
+    host.seen = seen;
+    Ok(())
+}
+
+/// Wait for a host's end.
+fn ends(host: &mut Host<'_>, wanted: End, deadline: Instant) -> Result<(), Complaint> {
+    let begun = Instant::now();
+    let Some(outcome) = host.vm.ended_within(deadline.saturating_duration_since(begun)) else {
+        return Err(format!("the host still runs, after {:.0} s", begun.elapsed().as_secs_f64()));
+    };
+    let as_wanted = matches!(
+        (wanted, &outcome),
+        (End::PoweredOff, Outcome::PoweredOff)
+            | (End::Rebooted, Outcome::Rebooted)
+            | (End::Panicked, Outcome::Panicked { .. })
+    );
+    if as_wanted {
+        host.over = true;
+        return Ok(());
+    }
+    Err(told(&outcome))
+}
+
+/// Take the power away, make disks longer, and give it back.
+fn grow(host: &mut Host<'_>, disks: &[Disk]) -> Result<(), Complaint> {
+    let _ = host.vm.stop();
+    for Disk { name, size, .. } in disks {
+        host.grow(name, size.0).map_err(|cause| format!("could not make `{name}` {size} long: {cause}"))?;
+    }
+    host.again().map_err(|error| error.to_string())
+}
+
 /// Pull something out, or plug it in again.
 fn plug(host: &mut Host<'_>, name: &str, plugged: bool, patience: Patience) -> Result<(), Complaint> {
     let failed = |error: VmError| error.to_string();
-    let Some(disk) = host.loose(name).cloned() else { return host.vm.set_link(plugged).map_err(failed) };
+    let Some((device, id)) = host.loose(name) else { return host.vm.set_link(plugged).map_err(failed) };
     if plugged {
-        return host.vm.plug(&disk.device()).map_err(failed);
+        return host.vm.plug(&device).map_err(failed);
     }
-    host.vm.unplug(&disk.id()).map_err(failed)?;
-    until(host, patience, |host| match host.vm.has_device(&disk.id()) {
+    host.vm.unplug(&id).map_err(failed)?;
+    until(host, patience, |host| match host.vm.has_device(&id) {
         Ok(true) => Err(format!("the guest does not let go of `{name}`").into()),
         Ok(false) => Ok(()),
         Err(error) => Err(Look::Never(error.to_string())),

@@ -114,6 +114,8 @@ pub struct LooseDisk {
     pub name: String,
     /// The file that holds it.
     pub path: PathBuf,
+    /// It is not plugged in when its machine starts.
+    pub later: bool,
 }
 
 impl LooseDisk {

@@ -62,6 +62,13 @@ pub enum VmError {
         #[source]
         cause: io::Error,
     },
+    /// Files cannot be served to a machine that boots over the network.
+    #[error("could not open a port of 127.0.0.1 for a web server")]
+    Web {
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
     /// User data cannot be given to a machine.
     #[error("could not give `{path}` to the machine as user data")]
     Metadata {

@@ -37,6 +37,7 @@ mod signals;
 mod start;
 mod terminal;
 mod tpm;
+mod web;
 
 pub use accel::{Accel, Choice, HostFacts};
 pub use argv::{Accelerator, argv};
@@ -62,3 +63,4 @@ pub use share::SharedConsole;
 pub use signals::{Signal, on_signal};
 pub use start::{Sink, Stopper, Tools, Vm};
 pub use tpm::Tpm;
+pub use web::{Manners, Web};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Step, Test};
+use super::{Action, ConsoleLines, Device, Disk, Step, Test};
 use crate::check::{first_at, hinted};
 use crate::node::shorten;
 use crate::problem::Problems;
@@ -10,6 +10,9 @@ use crate::span::{Position, Spanned};
 
 /// What steps call the network cable.
 const CABLE: &str = "net";
+
+/// What steps call the disk that the host boots from.
+const BOOT: &str = "boot";
 
 /// Most disks and hosts, and largest disk: what a machine that tests can hold.
 const MOST: usize = 16;
@@ -41,14 +44,63 @@ pub(super) fn test(test: &Test, problems: &mut Problems<'_>) {
         if disk.name.value == CABLE {
             problems.add(&disk.name.at, "`net` is the network cable: call the disk something else");
         }
-        if !(SMALLEST_DISK..=LARGEST_DISK).contains(&disk.size.0) {
-            problems.add(&disk.size.at, "a disk has 1M to 1024G");
+        if disk.name.value == BOOT {
+            problems.add(&disk.name.at, "`boot` is the disk that the host boots from: call this one something else");
         }
+        bounded(disk, problems);
+    }
+    names("devices", test.devices.iter().map(|device| &device.name), problems);
+    for device in &test.devices {
+        loose(test, device, problems);
+    }
+    for text in test.never.iter().filter(|text| text.is_empty()) {
+        problems.add(&text.at, "every line has no text at all: say which no line may have");
     }
     names("hosts", test.hosts.iter().map(|host| &host.name), problems);
     for step in &test.steps {
         whom(test, step, problems);
         meaning(test, step, problems);
+    }
+    alive(test, problems);
+}
+
+fn bounded(disk: &Disk, problems: &mut Problems<'_>) {
+    if !(SMALLEST_DISK..=LARGEST_DISK).contains(&disk.size.0) {
+        problems.add(&disk.size.at, "a disk has 1M to 1024G");
+    }
+}
+
+/// Report a device whose name is something else's, or that names itself.
+fn loose(test: &Test, device: &Device, problems: &mut Problems<'_>) {
+    let name = &device.name;
+    if name.value == CABLE || test.disks.iter().any(|disk| disk.name.value == name.value) {
+        problems.add(&name.at, format!("`{}` is something else already: call the device another name", shorten(name)));
+    }
+    if device.device.split(',').any(|word| word.starts_with("id=")) {
+        problems.add(&device.device.at, "its `id` is its name: leave `id=` out");
+    }
+}
+
+/// Report steps that need a host that has ended, and those that start one that has not.
+fn alive(test: &Test, problems: &mut Problems<'_>) {
+    let mut ended: Vec<Option<&str>> = Vec::new();
+    for step in &test.steps {
+        let host = step.host.as_ref().map(|name| name.as_str());
+        let over = ended.contains(&host);
+        match &step.action {
+            Action::Ends(_) if !over => ended.push(host),
+            Action::PowerOn if !over => {
+                hinted(problems, &step.at, "the host runs already", "`power_on` comes after a step `ends`");
+            }
+            Action::PowerOn | Action::Restore(_) | Action::Grow(_) => ended.retain(|other| *other != host),
+            // What it said and what its disks hold is there still.
+            Action::Console(_) | Action::Snapshot(_) => {}
+            action if over => {
+                let message = format!("the host has ended by now: {action} is not possible");
+                hinted(problems, &step.at, message, "`power_on: true` starts it again");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -125,12 +177,32 @@ fn meaning(test: &Test, step: &Step, problems: &mut Problems<'_>) {
         Action::Log(log) if log.contains.is_none() && log.never.is_none() => {
             problems.add(&step.at, "`log` needs `contains` or `never`");
         }
+        Action::Console(ConsoleLines { contains, anywhere }) if contains.is_empty() && anywhere.is_empty() => {
+            problems.add(&step.at, "`console` needs `contains` or `anywhere`");
+        }
+        Action::Ctl(ctl) if ctl.args.is_empty() => {
+            problems.add(&ctl.args.at, "`hullkit ctl` without a word does nothing");
+        }
+        Action::Type(text) if text.is_empty() => {
+            problems.add(&text.at, "no key is typed");
+        }
         Action::Unplug(name) | Action::Plug(name) => {
             let known = std::iter::once(CABLE).chain(test.disks.iter().map(|disk| disk.name.as_str()));
+            let known = known.chain(test.devices.iter().map(|device| device.name.as_str()));
             let known: Vec<&str> = known.collect();
             if !known.contains(&name.as_str()) {
                 let hint = format!("there are {}", known.join(", "));
                 hinted(problems, &name.at, format!("there is no `{}` that can be pulled out", shorten(name)), &hint);
+            }
+        }
+        Action::Grow(disks) => {
+            for disk in disks {
+                bounded(disk, problems);
+                if disk.name.value != BOOT && !test.disks.iter().any(|known| known.name.value == disk.name.value) {
+                    let known = std::iter::once(BOOT).chain(test.disks.iter().map(|disk| disk.name.as_str()));
+                    let hint = format!("there are {}", known.collect::<Vec<_>>().join(", "));
+                    hinted(problems, &disk.name.at, format!("there is no disk `{}`", shorten(&disk.name)), &hint);
+                }
             }
         }
         Action::Snapshot(name) => plain(name, problems),

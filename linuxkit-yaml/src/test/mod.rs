@@ -1,5 +1,6 @@
 //! The test of a host, `NAME.test.yml`: what is booted, and what must be true of it. Text in, [`Test`] out, every word legal.
 
+mod answer;
 mod check;
 mod step;
 
@@ -14,7 +15,8 @@ use crate::period::Period;
 use crate::problem::Problems;
 use crate::span::{Sources, Spanned};
 
-pub use step::{Action, ExecAnswer, FileContent, HttpAnswer, LogLines, Step, TcpAnswer, Wanted};
+pub use answer::{ConsoleLines, CtlAnswer, End, ExecAnswer, FileContent, HttpAnswer, LogLines, TcpAnswer};
+pub use step::{Action, Step, Wanted};
 pub(crate) use step::{StepWords, action};
 
 /// What a host is tested for. Holding one proves that the words are legal; whether they are true is for a boot to say.
@@ -30,8 +32,18 @@ pub struct Test {
     pub matrix: Vec<Spanned<String>>,
     /// Empty disks that the machine has besides.
     pub disks: Vec<Disk>,
+    /// Devices that steps plug in.
+    pub devices: Vec<Device>,
+    /// The machine has a TPM, which keeps what it knows from one boot to the next.
+    pub tpm: bool,
     /// User data that the machine is given, a path beside the test.
     pub metadata: Option<Spanned<String>>,
+    /// Words before those of the manifest on the kernel's command line.
+    pub cmdline: Option<Spanned<String>>,
+    /// More arguments for QEMU.
+    pub qemu: Vec<String>,
+    /// Texts that no line of a console may have.
+    pub never: Vec<Spanned<String>>,
     /// What must not be exceeded.
     pub budget: Budget,
     /// Several hosts, in place of the one that is asked for.
@@ -73,6 +85,19 @@ pub struct Disk {
     pub name: Spanned<String>,
     /// How large it is.
     pub size: Spanned<Bytes>,
+    /// It is not plugged in until a step does it.
+    #[serde(default)]
+    pub later: bool,
+}
+
+/// A device that is not plugged in until a step does it.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// What steps call it.
+    pub name: Spanned<String>,
+    /// What QEMU's `-device` takes, but for its `id`.
+    pub device: Spanned<String>,
 }
 
 /// One of several hosts.
@@ -111,9 +136,24 @@ pub(crate) struct TestWords {
     /// Empty disks that the machine has besides; steps can pull them out.
     #[serde(default)]
     disks: Vec<Disk>,
+    /// Devices that steps plug in; what they need besides is in `qemu`.
+    #[serde(default)]
+    devices: Vec<Device>,
+    /// The machine has a TPM 2.0 (`swtpm`), which keeps what it knows from one boot to the next.
+    #[serde(default)]
+    tpm: bool,
     /// User data that the machine is given, a path beside the test.
     #[serde(default)]
     metadata: Option<Spanned<String>>,
+    /// Words before those of the manifest on the kernel's command line, where that is a file of its own: `kernel+initrd`.
+    #[serde(default)]
+    cmdline: Option<Spanned<String>>,
+    /// More arguments for QEMU; `{folder}` in one is the boot's own folder.
+    #[serde(default)]
+    qemu: Vec<String>,
+    /// Texts that no line of a console may have, from power-on to the end.
+    #[serde(default)]
+    never: Vec<Spanned<String>>,
     /// What must not be exceeded.
     #[serde(default)]
     budget: Budget,
@@ -146,7 +186,12 @@ pub fn parse_test(text: impl AsRef<[u8]>, name: &str) -> Result<Test, ManifestEr
         cpus: words.cpus,
         matrix: words.matrix,
         disks: words.disks,
+        devices: words.devices,
+        tpm: words.tpm,
         metadata: words.metadata,
+        cmdline: words.cmdline,
+        qemu: words.qemu,
+        never: words.never,
         budget: words.budget,
         hosts: words.hosts,
         steps,

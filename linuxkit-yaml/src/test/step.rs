@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::Disk;
+use super::answer::{ConsoleLines, CtlAnswer, End, ExecAnswer, FileContent, HttpAnswer, LogLines, TcpAnswer};
 use crate::period::Period;
 use crate::problem::Problems;
 use crate::scalar::Scalar;
@@ -43,6 +45,10 @@ pub enum Action {
     File(FileContent),
     /// Something was printed, or was not.
     Log(LogLines),
+    /// The console has lines.
+    Console(ConsoleLines),
+    /// `hullkit ctl` says what it must.
+    Ctl(CtlAnswer),
     /// Kill a service's processes.
     Kill(Spanned<String>),
     /// Stop a service by hand.
@@ -51,14 +57,26 @@ pub enum Action {
     Start(Spanned<String>),
     /// Stop a service and start it again.
     Restart(Spanned<String>),
-    /// Pull out a disk, or the network cable: `net`.
+    /// Type on the console.
+    Type(Spanned<String>),
+    /// Pull out a disk, a device, or the network cable: `net`.
     Unplug(Spanned<String>),
-    /// Plug it in again.
+    /// Plug it in, or in again.
     Plug(Spanned<String>),
     /// Start the host again, in order.
     Reboot,
     /// Take the power away and give it back.
     PowerCut,
+    /// Press the power button.
+    PowerButton,
+    /// Interrupt the processors in a way that nobody can refuse.
+    Nmi,
+    /// The host ends by itself.
+    Ends(End),
+    /// Start a host that has ended.
+    PowerOn,
+    /// Take the power away, make disks longer, and give it back.
+    Grow(Vec<Disk>),
     /// Keep what the disks hold, under a name.
     Snapshot(Spanned<String>),
     /// Take the power away, let the disks be what they were, and give it back.
@@ -72,98 +90,6 @@ pub enum Wanted {
     All,
     /// These.
     Named(Vec<String>),
-}
-
-/// A request to a port of the host, and what its answer must be.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpAnswer {
-    /// The host's port.
-    #[schemars(range(min = 1))]
-    pub port: Spanned<u16>,
-    /// Path and query; `/` if absent.
-    #[serde(default = "root")]
-    pub path: Spanned<String>,
-    /// The answer's status; 200 if absent.
-    #[serde(default = "ok")]
-    #[schemars(range(min = 100, max = 599))]
-    pub status: Spanned<u16>,
-    /// Text of the answer's body.
-    #[serde(default)]
-    pub contains: Option<String>,
-}
-
-fn root() -> Spanned<String> {
-    Spanned::unplaced("/".to_owned())
-}
-
-fn ok() -> Spanned<u16> {
-    Spanned::unplaced(200)
-}
-
-/// Bytes to a port of the host, and what must come back.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TcpAnswer {
-    /// The host's port.
-    #[schemars(range(min = 1))]
-    pub port: Spanned<u16>,
-    /// What is sent once the connection is open.
-    #[serde(default)]
-    pub send: String,
-    /// What must come back. Without, the connection must stay open for a moment.
-    #[serde(default)]
-    pub contains: Option<String>,
-}
-
-/// A program in a service's container, and how it must end.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExecAnswer {
-    /// The service.
-    pub service: Spanned<String>,
-    /// Program and arguments.
-    pub command: Spanned<Vec<String>>,
-    /// Its exit code; 0 if absent.
-    #[serde(default)]
-    pub exit: i32,
-    /// Text of its output.
-    #[serde(default)]
-    pub contains: Option<String>,
-    /// Text that its output may not have.
-    #[serde(default)]
-    pub never: Option<String>,
-}
-
-/// A file in a service's container, read by its `cat`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileContent {
-    /// The service.
-    pub service: Spanned<String>,
-    /// The file.
-    pub path: Spanned<String>,
-    /// Text that it must have.
-    #[serde(default)]
-    pub contains: Option<String>,
-    /// Text that it may not have.
-    #[serde(default)]
-    pub never: Option<String>,
-}
-
-/// What was printed, or was not.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LogLines {
-    /// Who: a container, `kernel`, or `hullkit` for init; anybody if absent.
-    #[serde(default)]
-    pub service: Option<Spanned<String>>,
-    /// Text of a line that must be there.
-    #[serde(default)]
-    pub contains: Option<String>,
-    /// Text that no line may have by now.
-    #[serde(default)]
-    pub never: Option<String>,
 }
 
 /// A step as it is written.
@@ -197,6 +123,12 @@ pub(crate) struct StepWords {
     /// What must have been printed, or must not.
     #[serde(default)]
     log: Option<Spanned<LogLines>>,
+    /// Lines that the console must show.
+    #[serde(default)]
+    console: Option<Spanned<ConsoleLines>>,
+    /// What `hullkit ctl` must say.
+    #[serde(default)]
+    ctl: Option<Spanned<CtlAnswer>>,
     /// A service whose processes are killed.
     #[serde(default)]
     kill: Option<Spanned<String>>,
@@ -209,10 +141,13 @@ pub(crate) struct StepWords {
     /// A service that is stopped and started again.
     #[serde(default)]
     restart: Option<Spanned<String>>,
-    /// What is pulled out: a disk of `disks`, or `net`, the network cable.
+    /// Keys that are typed on the console; `\n` is Enter.
+    #[serde(default, rename = "type")]
+    typed: Option<Spanned<String>>,
+    /// What is pulled out: one of `disks` or `devices`, or `net`, the network cable.
     #[serde(default)]
     unplug: Option<Spanned<String>>,
-    /// What is plugged in again.
+    /// What is plugged in, or in again.
     #[serde(default)]
     plug: Option<Spanned<String>>,
     /// `true`: the host starts again, in order.
@@ -221,6 +156,21 @@ pub(crate) struct StepWords {
     /// `true`: the power is taken away, and given back.
     #[serde(default)]
     power_cut: Option<Spanned<bool>>,
+    /// `true`: the power button is pressed.
+    #[serde(default)]
+    power_button: Option<Spanned<bool>>,
+    /// `true`: the processors get an interrupt that nobody can refuse.
+    #[serde(default)]
+    nmi: Option<Spanned<bool>>,
+    /// How the host must end by itself.
+    #[serde(default)]
+    ends: Option<Spanned<End>>,
+    /// `true`: the host starts that has ended by itself.
+    #[serde(default)]
+    power_on: Option<Spanned<bool>>,
+    /// Disks that become so long: the power is taken away, and given back; `boot` is the disk that the host boots from.
+    #[serde(default)]
+    grow: Option<Spanned<Vec<Disk>>>,
     /// A name under which is kept what the disks hold.
     #[serde(default)]
     snapshot: Option<Spanned<String>>,
@@ -230,7 +180,8 @@ pub(crate) struct StepWords {
 }
 
 /// Every key that says what a step is, for a message.
-const KEYS: &str = "healthy, http, tcp, exec, file, log, kill, stop, start, restart, unplug, plug, reboot, power_cut, snapshot, restore";
+const KEYS: &str = "healthy, http, tcp, exec, file, log, console, ctl, kill, stop, start, restart, type, unplug, plug, reboot, \
+                    power_cut, power_button, nmi, ends, power_on, grow, snapshot, restore";
 
 /// Find out what a step is. Out: nothing if it is not one thing.
 pub(crate) fn action(step: &Spanned<StepWords>, problems: &mut Problems<'_>) -> Option<Step> {
@@ -250,11 +201,18 @@ pub(crate) fn action(step: &Spanned<StepWords>, problems: &mut Problems<'_>) -> 
             })*
         };
     }
-    take! { healthy Healthy, http Http, tcp Tcp, exec Exec, file File, log Log, }
+    take! { healthy Healthy, http Http, tcp Tcp, exec Exec, file File, log Log, console Console, ctl Ctl, ends Ends, grow Grow, }
     named! { kill Kill, stop Stop, start Start, restart Restart, unplug Unplug, plug Plug, snapshot Snapshot, restore Restore, }
-    for (key, given, action) in
-        [("reboot", &words.reboot, Action::Reboot), ("power_cut", &words.power_cut, Action::PowerCut)]
-    {
+    if let Some(given) = &words.typed {
+        found.push(("type", &given.at, Action::Type(given.clone())));
+    }
+    for (key, given, action) in [
+        ("reboot", &words.reboot, Action::Reboot),
+        ("power_cut", &words.power_cut, Action::PowerCut),
+        ("power_button", &words.power_button, Action::PowerButton),
+        ("nmi", &words.nmi, Action::Nmi),
+        ("power_on", &words.power_on, Action::PowerOn),
+    ] {
         if let Some(given) = given {
             if !given.value {
                 problems.add(&given.at, format!("`{key}: false` does nothing: leave the step out"));
@@ -300,14 +258,31 @@ impl fmt::Display for Action {
                 log.contains.iter().try_for_each(|text| write!(f, " has `{text}`"))?;
                 log.never.iter().try_for_each(|text| write!(f, " lacks `{text}`"))
             }
+            Self::Console(lines) => {
+                let texts = lines.contains.iter().chain(&lines.anywhere);
+                let shown: Vec<String> = texts.take(2).map(|text| format!("`{text}`")).collect();
+                let more =
+                    if lines.contains.len().saturating_add(lines.anywhere.len()) > shown.len() { ", …" } else { "" };
+                write!(f, "the console shows {}{more}", shown.join(", "))
+            }
+            Self::Ctl(ctl) => write!(f, "ctl {}", ctl.args.join(" ")),
             Self::Kill(name) => write!(f, "kill {name}"),
             Self::Stop(name) => write!(f, "stop {name}"),
             Self::Start(name) => write!(f, "start {name}"),
             Self::Restart(name) => write!(f, "restart {name}"),
+            Self::Type(text) => write!(f, "type `{}`", text.trim_end()),
             Self::Unplug(name) => write!(f, "unplug {name}"),
             Self::Plug(name) => write!(f, "plug {name}"),
             Self::Reboot => f.write_str("reboot"),
             Self::PowerCut => f.write_str("power cut"),
+            Self::PowerButton => f.write_str("power button"),
+            Self::Nmi => f.write_str("NMI"),
+            Self::Ends(end) => write!(f, "the host has {end} by itself"),
+            Self::PowerOn => f.write_str("power on"),
+            Self::Grow(disks) => {
+                f.write_str("grow")?;
+                disks.iter().try_for_each(|disk| write!(f, " {} to {}", disk.name, disk.size))
+            }
             Self::Snapshot(name) => write!(f, "snapshot {name}"),
             Self::Restore(name) => write!(f, "restore {name}"),
         }

@@ -41,6 +41,18 @@ fn mistakes_have_their_places() {
         ("steps: [{restore: a}]", "no step before this one takes a snapshot `a`"),
         ("steps: [{reboot: false}]", "`reboot: false` does nothing"),
         ("steps: [{host: a, healthy: all}]", "there is no host `a`"),
+        ("steps: [{console: {}}]", "`console` needs `contains` or `anywhere`"),
+        ("steps: [{ctl: {args: []}}]", "web.test.yml:1:22: `hullkit ctl` without a word"),
+        ("steps: [{type: ''}]", "no key is typed"),
+        ("steps: [{ends: exploded}]", "exploded"),
+        ("steps: [{power_on: true}]", "web.test.yml:1:9: the host runs already"),
+        ("steps: [{ends: rebooted}, {healthy: all}]", "web.test.yml:1:27: the host has ended by now"),
+        ("steps: [{grow: [{name: data, size: 1G}]}]", "there is no disk `data`"),
+        ("disks: [{name: boot, size: 1M}]", "`boot` is the disk that the host boots from"),
+        ("steps: [{plug: nic}]", "there is no `nic` that can be pulled out"),
+        ("devices: [{name: net, device: x}]", "`net` is something else already"),
+        ("devices: [{name: nic, device: 'x,id=nic'}]", "web.test.yml:1:31: its `id` is its name"),
+        ("never: ['']", "say which no line may have"),
         ("hosts: [{name: a, manifest: a.yml}]\nsteps: [{healthy: all}]", "web.test.yml:2:9: `host` is missing"),
         ("hosts: [{name: a, manifest: a.yml}, {name: a, manifest: b.yml}]", "two hosts are called `a`"),
         ("disks: [{name: net, size: 1M}]", "`net` is the network cable"),
@@ -62,4 +74,16 @@ proptest::proptest! {
     fn no_text_makes_the_reader_panic(text in ".{0,200}") {
         let _ = parse_test(text, "any");
     }
+}
+
+#[test]
+fn a_host_that_has_ended_is_started_again() {
+    let text = "tpm: true\ncmdline: quiet\nqemu: [-rtc, utc]\nnever: [oops]\ndevices: [{name: nic, device: 'e1000,mac=52:54:00:00:00:09'}]\n\
+        steps:\n- console: {contains: [a, b, c], anywhere: [d]}\n- type: \"x\\n\"\n- ctl: {args: [ps]}\n- plug: nic\n- power_button: true\n\
+        - ends: powered_off\n- console: {anywhere: [bye]}\n- power_on: true\n- nmi: true\n- ends: panicked\n";
+    let test = parse_test(text, "web.test.yml").expect("a test");
+    let said: Vec<String> = test.steps.iter().map(|step| step.action.to_string()).collect();
+    assert_eq!(said[..3], ["the console shows `a`, `b`, …", "type `x`", "ctl ps"]);
+    assert_eq!(said[4..6], ["power button", "the host has powered off by itself"]);
+    assert_eq!((test.tpm, test.never.len(), test.devices.len()), (true, 1, 1));
 }

@@ -20,7 +20,7 @@ use super::build::Naming;
 use super::report::report;
 use crate::platform::Arch;
 use crate::verify::report as reports;
-use crate::verify::{Cell, Verdict, VerifyError, matrix};
+use crate::verify::{Cell, Outcome, Verdict, VerifyError, matrix};
 use crate::vm::{Accel, Memory};
 use file::What;
 use trials::Setting;
@@ -197,6 +197,12 @@ fn tell(args: &TestArgs, global: &Global, name: &str, verdicts: &[Verdict]) -> a
     if args.json {
         println!("{}", reports::json(name, verdicts));
     } else if !global.quiet {
+        // One boot is looked at by a person; what failed has told its steps already.
+        if let [verdict] = verdicts
+            && verdict.result == Outcome::Passed
+        {
+            println!("{}", reports::steps(verdict));
+        }
         print!("{}", reports::table(verdicts));
     }
     let on_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::num::{NonZeroU16, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::Context as _;
+use linuxkit_yaml::Spanned;
 use linuxkit_yaml::test::{Host, Test};
-use linuxkit_yaml::{Bytes, Spanned};
 use rustix::fs::{FlockOperation, flock};
 
 use super::TestArgs;
@@ -20,11 +20,8 @@ use crate::cli::Global;
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::verify::report::failure;
-use crate::verify::{Cell, Hardware, Subject, Trial, Verdict, VerifyError, subject, verify};
-use crate::vm::{HostFacts, Launcher, Memory, Tools, VmError, find_qemu};
-
-/// RAM of a machine, if nobody says.
-const USUAL_MEMORY: u32 = 1024;
+use crate::verify::{Cell, Hardware, Last, Subject, Trial, Verdict, VerifyError, subject, verify};
+use crate::vm::{HostFacts, Launcher, Tools, VmError, find_qemu};
 
 /// What every boot of a test shares.
 pub(super) struct Setting<'s> {
@@ -164,7 +161,16 @@ impl<'s> Setting<'s> {
         let text = cell.to_string();
         let folder = self.folder.join(if round > 1 { format!("{text}-{round}") } else { text.clone() });
         empty(&folder).map_err(|cause| VerifyError::File { path: folder.clone(), cause })?;
-        let trial = Trial { cell: text, round, subjects: &subjects, test: self.test, tools, folder: &folder };
+        let trial = Trial {
+            cell: text,
+            round,
+            subjects: &subjects,
+            test: self.test,
+            tools,
+            hullkit: Path::new("/proc/self/exe"),
+            folder: &folder,
+            last: Last::PowerOff,
+        };
         let keep: Option<&dyn Fn(&Verdict)> = if self.args.keep { Some(&leave) } else { None };
         verify(&trial, keep)
     }
@@ -179,28 +185,17 @@ impl<'s> Setting<'s> {
     }
 
     fn hardware(&self, host: Option<&Host>) -> Result<Hardware, VerifyError> {
-        let own = host.and_then(|host| host.memory.as_ref());
-        let wanted = own.or(self.test.budget.ram.as_ref()).or(self.test.memory.as_ref());
-        let memory = match (self.args.mem, wanted) {
-            (Some(memory), _) => memory,
-            (None, Some(bytes)) => Memory::from_mib(mib(bytes.value))?,
-            (None, None) => Memory::from_mib(USUAL_MEMORY)?,
-        };
-        let cpus = self.args.cpus.or_else(|| NonZeroU16::new(self.test.cpus.as_ref()?.value));
+        let usual = Hardware::of(self.test, host)?;
         let user_data = host.and_then(|host| host.metadata.as_ref()).or(self.test.metadata.as_ref());
         // A path in a test begins where the test is.
         let beside = |path: &Spanned<String>| file::folder(Path::new(&*path.at.file)).join(&path.value);
         Ok(Hardware {
-            memory,
-            cpus: cpus.unwrap_or(NonZeroU16::MIN),
+            memory: self.args.mem.unwrap_or(usual.memory),
+            cpus: self.args.cpus.unwrap_or(usual.cpus),
             user_data: user_data.map(beside),
             extra: self.args.extra.clone(),
         })
     }
-}
-
-fn mib(bytes: Bytes) -> u32 {
-    u32::try_from(bytes.0 >> 20).unwrap_or(u32::MAX)
 }
 
 /// Say how to look around in a machine that is left, and wait until that is enough.

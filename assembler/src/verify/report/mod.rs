@@ -10,7 +10,7 @@ use super::{Outcome, Verdict};
 pub use github::github;
 pub use json::json;
 pub use junit::junit;
-pub use table::{failure, table};
+pub use table::{failure, steps, table};
 
 /// Count the verdicts of each kind: passed, failed, unable.
 #[must_use]

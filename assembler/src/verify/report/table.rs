@@ -47,15 +47,7 @@ pub fn failure(verdict: &Verdict) -> String {
         return text;
     }
     let _ = writeln!(text, "{} {}: {}", verdict.cell, verdict.result, verdict.why());
-    for step in &verdict.steps {
-        let (mark, why) = match &step.result {
-            StepResult::Passed => ("passed", String::new()),
-            StepResult::Failed(why) => ("FAILED", format!(": {why}")),
-            StepResult::Skipped => ("-", String::new()),
-        };
-        let at = step.at.as_ref().filter(|_| !why.is_empty()).map(|at| format!(" ({at})")).unwrap_or_default();
-        let _ = writeln!(text, "  {mark:6}  {:>6.2} s  {}{why}{at}", step.took.as_secs_f64(), step.name);
-    }
+    text.push_str(&steps(verdict));
     for host in &verdict.hosts {
         let whose = host.name.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
         for (who, lines) in host.logs.iter().filter(|(_, lines)| !lines.is_empty()) {
@@ -67,6 +59,22 @@ pub fn failure(verdict: &Verdict) -> String {
         if let Some(screen) = &host.screen {
             let _ = writeln!(text, "  screen{whose}: `{}`", screen.display());
         }
+    }
+    text
+}
+
+/// Tell what was looked at and done, in order, with the time it took.
+#[must_use]
+pub fn steps(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    for step in &verdict.steps {
+        let (mark, why) = match &step.result {
+            StepResult::Passed => ("passed", String::new()),
+            StepResult::Failed(why) => ("FAILED", format!(": {why}")),
+            StepResult::Skipped => ("-", String::new()),
+        };
+        let at = step.at.as_ref().filter(|_| !why.is_empty()).map(|at| format!(" ({at})")).unwrap_or_default();
+        let _ = writeln!(text, "  {mark:6}  {:>6.2} s  {}{why}{at}", step.took.as_secs_f64(), step.name);
     }
     text
 }

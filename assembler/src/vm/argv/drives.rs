@@ -51,9 +51,11 @@ pub(super) fn drives(argv: &mut Argv, machine: &Machine) {
 pub(super) fn loose(argv: &mut Argv, machine: &Machine) {
     for (number, disk) in (1..).zip(&machine.loose) {
         let name = &disk.name;
-        argv.option("-blockdev", with_file(&format!("driver=raw,node-name=file-{name}"), &disk.path));
+        argv.option("-blockdev", with_file(&format!("driver=raw,node-name=file-{name},discard=unmap"), &disk.path));
         argv.option("-device", format!("pcie-root-port,id=port-{name},chassis={number}"));
-        argv.option("-device", disk.device());
+        if !disk.later {
+            argv.option("-device", disk.device());
+        }
     }
 }
 

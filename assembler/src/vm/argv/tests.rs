@@ -188,12 +188,15 @@ fn the_network_is_booted_by_the_cards_own_rom() {
 
 #[test]
 fn a_disk_that_can_be_pulled_out_has_a_port_of_its_own() {
-    let loose = vec![LooseDisk { name: "data".to_owned(), path: PathBuf::from("a,b") }];
+    let data = LooseDisk { name: "data".to_owned(), path: PathBuf::from("a,b"), later: false };
+    let loose = vec![data.clone(), LooseDisk { name: "more".to_owned(), later: true, ..data }];
     let text = storage(&Machine { loose, screen: Screen::Hidden, ..disks(Arch::Amd64, &[]) });
     let want = "\
--blockdev driver=raw,node-name=file-data,file.driver=file,file.filename=a,,b
+-blockdev driver=raw,node-name=file-data,discard=unmap,file.driver=file,file.filename=a,,b
 -device pcie-root-port,id=port-data,chassis=1
 -device virtio-blk-pci,id=disk-data,drive=file-data,bus=port-data,serial=data
+-blockdev driver=raw,node-name=file-more,discard=unmap,file.driver=file,file.filename=a,,b
+-device pcie-root-port,id=port-more,chassis=2
 -device VGA";
     assert_eq!(text, want);
 }
