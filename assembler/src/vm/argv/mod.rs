@@ -5,7 +5,7 @@ mod drives;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Boot, Bus, Firmware, Machine, Screen, Share};
+use super::{Boot, Bus, Firmware, Machine, Screen, Share, lan};
 use crate::platform::Arch;
 
 /// File descriptor on which QEMU inherits the guest's serial port: its standard input.
@@ -121,8 +121,8 @@ fn beside(argv: &mut Argv, machine: &Machine) {
     };
     if let Some((socket, number)) = &machine.lan {
         argv.option("-netdev", with("stream,id=lan0,server=off,addr.type=unix,addr.path=", socket.as_os_str()));
-        // Locally administered, so that nobody else's card has it.
-        argv.option("-device", format!("virtio-net-pci,netdev=lan0,mac=52:54:00:4c:41:{number:02x},romfile="));
+        let mac = lan::mac(*number).map(|byte| format!("{byte:02x}")).join(":");
+        argv.option("-device", format!("virtio-net-pci,netdev=lan0,mac={mac},romfile="));
     }
     for Share { tag, folder, readonly } in &machine.shares {
         let access = if *readonly { ",readonly=on" } else { "" };
