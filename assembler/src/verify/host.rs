@@ -13,7 +13,7 @@ use super::guest::Guest;
 use super::services;
 use super::verdict::HostReport;
 use super::{Subject, VerifyError};
-use crate::vm::{ControlSocket, Machine, Outcome, Record, Screen, SharedConsole, Sink, Tools, Vm, Writes, cidata};
+use crate::vm::{ControlSocket, Machine, Outcome, Record, Screen, SharedConsole, Sink, Tools, Vm, Writes, cidata, esp};
 
 /// Lines of the console, and of each log, that are reported of a failure.
 const SHOWN: usize = 25;
@@ -66,6 +66,9 @@ impl<'a> Host<'a> {
             let made = File::create(&disk.path).and_then(|file| file.set_len(*size));
             made.map_err(|cause| failed(&disk.path, cause))?;
         }
+        if let Some(program) = &subject.program {
+            machine.drives.insert(0, esp(machine.arch, program, &folder.join("esp.img"))?);
+        }
         if let Some(user_data) = &subject.user_data {
             machine.drives.push(cidata(user_data, &folder.join("cidata.iso"))?);
         }
@@ -114,6 +117,7 @@ impl<'a> Host<'a> {
         said.failure().is_some()
             || said.foreign().is_some()
             || self.vm.console().panic_line().is_some()
+            || self.vm.console().wait_for(&mut 0, cause::is_refusal, Instant::now()).is_ok()
             || self.vm.ended_within(Duration::ZERO).is_some()
     }
 

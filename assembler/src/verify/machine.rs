@@ -10,7 +10,7 @@ use super::VerifyError;
 use super::cell::{self, Cell, Starter};
 use crate::vm::{
     Boot, Bus, DiskLayout, Drive, Firmware, Image, LooseDisk, Machine, Memory, Protocol, Publish, Screen, Writes,
-    find_uefi, with_console,
+    find_secure, find_uefi, with_console,
 };
 use crate::write::format::Format;
 
@@ -25,6 +25,8 @@ pub struct Subject {
     pub disks: Vec<(String, u64)>,
     /// A file that is its user data.
     pub user_data: Option<PathBuf>,
+    /// A program of the firmware's that it boots from a disk, which is made of it.
+    pub program: Option<PathBuf>,
     /// Bytes of the files that it boots.
     pub size: u64,
     /// What its control socket is called, as far as that is free.
@@ -40,6 +42,8 @@ pub struct Hardware {
     pub cpus: NonZeroU16,
     /// A file that is the host's user data.
     pub user_data: Option<PathBuf>,
+    /// Secure Boot, with a file of the firmware's variables if they are not those with Microsoft's keys.
+    pub secure_boot: Option<Option<PathBuf>>,
     /// Arguments appended to QEMU's.
     pub extra: Vec<std::ffi::OsString>,
 }
@@ -90,7 +94,14 @@ pub fn subject(
     host: Option<&str>,
     hardware: &Hardware,
 ) -> Result<Subject, VerifyError> {
-    let Booted { boot, drives, firmware, files } = booted(cell, name, "")?;
+    let Booted { mut boot, drives, mut firmware, files } = booted(cell, name, "")?;
+    let mut program = None;
+    if let Some(variables) = &hardware.secure_boot {
+        firmware = Firmware::Uefi(find_secure(cell.arch, variables.as_deref())?);
+        if let Boot::Kernel { kernel, initrd: None, .. } = boot {
+            (program, boot) = (Some(kernel), Boot::Drives);
+        }
+    }
     let mut size = 0;
     for file in &files {
         size += fs::metadata(file).map_err(|cause| VerifyError::File { path: file.clone(), cause })?.len();
@@ -113,7 +124,7 @@ pub fn subject(
     let stem = name.file_name().unwrap_or_default().to_string_lossy();
     let control = format!("test-{}-{}", std::process::id(), host.unwrap_or(&stem));
     let (name, user_data) = (host.map(str::to_owned), hardware.user_data.clone());
-    Ok(Subject { name, machine, disks, user_data, size, control })
+    Ok(Subject { name, machine, disks, user_data, program, size, control })
 }
 
 /// Every port that steps ask of a host.

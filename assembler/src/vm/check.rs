@@ -14,6 +14,7 @@ use crate::platform::Arch;
 /// The first thing that keeps it from running.
 pub(super) fn check(machine: &Machine) -> Result<(), VmError> {
     match &machine.boot {
+        Boot::Kernel { .. } if is_secure(machine) => return Err(VmError::Unlooked),
         Boot::Kernel { kernel, initrd, .. } => {
             check_kernel(machine.arch, kernel)?;
             initrd.as_deref().map(open).transpose()?;
@@ -29,11 +30,18 @@ pub(super) fn check(machine: &Machine) -> Result<(), VmError> {
         if drive.bus == Bus::Ide && machine.arch != Arch::Amd64 {
             return Err(VmError::NoIde { arch: machine.arch, path: drive.path.clone() });
         }
+        if drive.bus == Bus::Ide && is_secure(machine) {
+            return Err(VmError::OldPc { path: drive.path.clone() });
+        }
         open(&drive.path)?;
     }
     machine.loose.iter().try_for_each(|disk| open(&disk.path).map(drop))?;
     let ports = machine.network.iter().flatten();
     ports.filter(|publish| publish.host != 0).try_for_each(Publish::check)
+}
+
+fn is_secure(machine: &Machine) -> bool {
+    matches!(&machine.firmware, Firmware::Uefi(flash) if flash.secure)
 }
 
 fn check_kernel(arch: Arch, path: &Path) -> Result<(), VmError> {

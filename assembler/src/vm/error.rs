@@ -86,12 +86,44 @@ pub enum VmError {
         package: &'static str,
     },
     /// UEFI firmware is not installed.
-    #[error("UEFI firmware for {arch} is not installed; Debian's package is `{package}`")]
+    #[error("{what} for {arch} is not installed; Debian's package is `{package}`")]
     NoFirmware {
+        /// What was looked for.
+        what: &'static str,
         /// What the machine is.
         arch: Arch,
         /// The Debian package that has it.
         package: &'static str,
+    },
+    /// A file cannot be the firmware's variables.
+    #[error(
+        "`{path}` has {found} bytes, and the variables of this firmware have {wanted}: take a copy of a file that came with it"
+    )]
+    Variables {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        found: u64,
+        /// Those of the firmware's own file.
+        wanted: u64,
+    },
+    /// Secure Boot would say nothing of what is booted.
+    #[error("Secure Boot does not look at a kernel that QEMU hands over: boot a disk, a CD or a `.efi`")]
+    Unlooked,
+    /// A program cannot be put on a disk.
+    #[error("could not put `{path}` on a disk for the firmware")]
+    Program {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The machine with this bus has no Secure Boot.
+    #[error("`ide` makes the machine an older PC, which has no Secure Boot; take another bus for `{path}`")]
+    OldPc {
+        /// The drive's file.
+        path: PathBuf,
     },
     /// The machine has no firmware that could find what to boot.
     #[error("{arch} has no BIOS: its disks and networks are booted by UEFI")]

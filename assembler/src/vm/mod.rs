@@ -22,6 +22,7 @@ mod console;
 mod control;
 mod drive;
 mod error;
+mod esp;
 mod firmware;
 mod image;
 mod kernel;
@@ -50,7 +51,8 @@ pub use control::{
 };
 pub use drive::{Bus, DiskLayout, Drive, LooseDisk, Writes};
 pub use error::VmError;
-pub use firmware::{Firmware, Flash, find_uefi};
+pub use esp::esp;
+pub use firmware::{Firmware, Flash, find_secure, find_uefi};
 pub use image::Image;
 pub use lan::Lan;
 pub use launch::Launcher;

@@ -12,8 +12,8 @@ use crate::cli::build::{self, BuildArgs, Input};
 use crate::digest::Digest;
 use crate::platform::Arch;
 use crate::vm::{
-    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Machine, Publish, Screen, Tools, Tpm, Writes, cidata,
-    find_uefi, with_console,
+    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Machine, Publish, Screen, Tools, Tpm, VmError,
+    Writes, cidata, esp, find_secure, find_uefi, with_console,
 };
 use crate::write::format::Format;
 
@@ -28,15 +28,19 @@ pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, globa
         Some(Image::Program) if hardware.bios => {
             bail!("`{}` is a program of UEFI's: no BIOS boots it", args.what.display())
         }
+        // On a disk, which is made when there is a folder for it.
+        Some(Image::Program) if hardware.secure_boot.is_some() => (Boot::Drives, None, firmware(hardware, arch, true)?),
         Some(Image::Program) => {
             let boot = Boot::Kernel { kernel: args.what.clone(), initrd: None, cmdline: String::new() };
             (boot, None, Firmware::Uefi(find_uefi(arch)?))
         }
         Some(image) => {
             let by_uefi = hardware.uefi || (arch == Arch::Arm64 && !hardware.bios);
-            (Boot::Drives, Some(drive(hardware, &args.what, image, hardware.bus)), firmware(arch, by_uefi)?)
+            (Boot::Drives, Some(drive(hardware, &args.what, image, hardware.bus)), firmware(hardware, arch, by_uefi)?)
         }
-        None => (kernel(args, arch, global)?, None, firmware(arch, hardware.uefi)?),
+        // Before anything is built.
+        None if hardware.secure_boot.is_some() => return Err(VmError::Unlooked.into()),
+        None => (kernel(args, arch, global)?, None, firmware(hardware, arch, hardware.uefi)?),
     };
     let more = hardware.disk.iter().map(|path| extra(hardware, path));
     Ok(Machine {
@@ -83,11 +87,11 @@ impl Drop for Beside {
     }
 }
 
-/// Put what a machine has beside its own files into a folder of its name: user data on a CD.
+/// Put what a machine has beside its own files into a folder of its name: user data on a CD, a program on a disk.
 ///
 /// # Errors
 ///
-/// There is no place, or the user data cannot be read.
+/// There is no place, or the user data or the program cannot be read.
 pub(super) fn beside(
     args: &RunArgs,
     machine: &mut Machine,
@@ -95,12 +99,16 @@ pub(super) fn beside(
     global: &Global,
 ) -> anyhow::Result<Option<Beside>> {
     let hardware = &args.hardware;
-    if hardware.metadata.is_none() && !hardware.tpm {
+    let program = machine.boot == Boot::Drives && image(&args.what)? == Some(Image::Program);
+    if hardware.metadata.is_none() && !hardware.tpm && !program {
         return Ok(None);
     }
     let folder = global.store()?.folder("machines").join(name);
     fs::create_dir_all(&folder).with_context(|| format!("could not make the folder `{}`", folder.display()))?;
     let beside = Beside { folder, kept: hardware.persist && hardware.tpm };
+    if program {
+        machine.drives.insert(0, esp(machine.arch, &args.what, &beside.folder.join("esp.img"))?);
+    }
     if let Some(file) = &hardware.metadata {
         machine.drives.push(cidata(file, &beside.folder.join("cidata.iso"))?);
     }
@@ -130,8 +138,12 @@ pub(super) fn tpm(
     Ok(Some(tpm))
 }
 
-fn firmware(arch: Arch, by_uefi: bool) -> anyhow::Result<Firmware> {
-    Ok(if by_uefi { Firmware::Uefi(find_uefi(arch)?) } else { Firmware::Board })
+fn firmware(hardware: &Hardware, arch: Arch, by_uefi: bool) -> anyhow::Result<Firmware> {
+    Ok(match &hardware.secure_boot {
+        Some(variables) => Firmware::Uefi(find_secure(arch, variables.as_deref())?),
+        None if by_uefi => Firmware::Uefi(find_uefi(arch)?),
+        None => Firmware::Board,
+    })
 }
 
 /// Tell what image a file is; nothing if it is none, or no file.

@@ -54,6 +54,7 @@ Examples:
   hullkit run web.qcow2 --uefi --bus nvme      boot an NVMe disk, by UEFI
   hullkit run web.iso --bus usb                boot an ISO as a USB stick; without --bus it is a CD
   hullkit run web.efi                          boot a unified kernel image, by UEFI
+  hullkit run web.efi --secure-boot=keys.fd    the same, if it is signed by a key of the firmware's variables keys.fd
   hullkit run web.raw --disk data --persist    add a disk; both keep what is written to them
   hullkit run web.yml --metadata me.yml --tpm  user data on a CD, and a TPM
   hullkit run web --timeout 60 --serial log    for scripts: give up after a minute, keep the console
@@ -118,6 +119,9 @@ struct Hardware {
     /// Start an x86 machine by BIOS, as it does for all but .efi
     #[arg(long, conflicts_with = "uefi")]
     bios: bool,
+    /// Start the machine by UEFI that starts only what is signed: by Microsoft's keys, or by those in FILE, the firmware's variables
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, conflicts_with = "bios")]
+    secure_boot: Option<Option<PathBuf>>,
     /// What the image is found on: virtio, ide, ahci, nvme, usb, scsi or cdrom [default: cdrom for .iso, else virtio]
     #[arg(long)]
     bus: Option<Bus>,

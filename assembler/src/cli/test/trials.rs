@@ -194,6 +194,7 @@ impl<'s> Setting<'s> {
             memory,
             cpus: cpus.unwrap_or(NonZeroU16::MIN),
             user_data: user_data.map(beside),
+            secure_boot: self.args.secure_boot.clone(),
             extra: self.args.extra.clone(),
         })
     }

@@ -65,7 +65,7 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
         argv.option("-device", "virtio-keyboard-pci");
     }
     if let Firmware::Uefi(flash) = &machine.firmware {
-        drives::flash(&mut argv, flash);
+        drives::flash(&mut argv, machine.arch, flash);
     }
     drives::drives(&mut argv, machine);
     drives::loose(&mut argv, machine);
@@ -144,6 +144,8 @@ fn board(machine: &Machine) -> &'static str {
     match machine.arch {
         // The older PC has the older disks.
         Arch::Amd64 if machine.drives.iter().any(|drive| drive.bus == Bus::Ide) => "pc",
+        // Only what runs in System Management Mode may then change the firmware's variables.
+        Arch::Amd64 if matches!(&machine.firmware, Firmware::Uefi(flash) if flash.secure) => "q35,smm=on",
         Arch::Amd64 => "q35",
         Arch::Arm64 => "virt",
     }

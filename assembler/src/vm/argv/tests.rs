@@ -29,7 +29,11 @@ fn disks(arch: Arch, drives: &[(&str, DiskLayout, Bus)]) -> Machine {
 }
 
 fn uefi() -> Firmware {
-    Firmware::Uefi(Flash { code: PathBuf::from("/fw/CODE.fd"), variables: PathBuf::from("/fw/VARS.qcow2") })
+    Firmware::Uefi(Flash {
+        code: PathBuf::from("/fw/CODE.fd"),
+        variables: PathBuf::from("/fw/VARS.qcow2"),
+        secure: false,
+    })
 }
 
 /// The arguments from the first one that is about firmware or drives.
@@ -222,4 +226,17 @@ fn a_screen_is_shown_where_it_is_asked_for() {
     let text =
         lines(&Machine { screen: Screen::Shown("vnc=:1".to_owned()), ..disks(Arch::Arm64, &[]) }, Accelerator::Tcg);
     assert!(text.contains("\n-display vnc=:1\n") && text.contains("\n-device ramfb"), "{text}");
+}
+
+#[test]
+fn secure_boot_keeps_the_guest_from_the_variables_where_it_can() {
+    let secure = |arch| {
+        let flash = Flash { code: "/fw/CODE.fd".into(), variables: "/fw/VARS.fd".into(), secure: true };
+        lines(&Machine { firmware: Firmware::Uefi(flash), ..disks(arch, &[]) }, Accelerator::Tcg)
+    };
+    let pc = secure(Arch::Amd64);
+    assert!(pc.contains("-machine q35,smm=on\n"), "{pc}");
+    assert!(pc.contains("-global driver=cfi.pflash01,property=secure,value=on\n"), "{pc}");
+    let arm = secure(Arch::Arm64);
+    assert!(arm.contains("-machine virt\n") && !arm.contains("-global"), "{arm}");
 }
