@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::{Boot, Bus, Firmware, Machine, Publish, VmError, kernel};
-use crate::platform::Arch;
+use super::{Boot, Bus, Firmware, GuestArch, Machine, Publish, VmError, kernel};
 
 /// Look at a machine's files, ports and parts.
 ///
@@ -27,7 +26,7 @@ pub(super) fn check(machine: &Machine) -> Result<(), VmError> {
         open(&folder.join(file))?;
     }
     for drive in &machine.drives {
-        if drive.bus == Bus::Ide && machine.arch != Arch::Amd64 {
+        if drive.bus == Bus::Ide && machine.arch != GuestArch::Amd64 {
             return Err(VmError::NoIde { arch: machine.arch, path: drive.path.clone() });
         }
         if drive.bus == Bus::Ide && is_secure(machine) {
@@ -44,7 +43,7 @@ fn is_secure(machine: &Machine) -> bool {
     matches!(&machine.firmware, Firmware::Uefi(flash) if flash.secure)
 }
 
-fn check_kernel(arch: Arch, path: &Path) -> Result<(), VmError> {
+fn check_kernel(arch: GuestArch, path: &Path) -> Result<(), VmError> {
     let mut head = Vec::new();
     open(path)?.take(kernel::HEAD).read_to_end(&mut head).map_err(|cause| unreadable(path, cause))?;
     match kernel::arch_of(&head).filter(|found| *found != arch) {
@@ -55,7 +54,8 @@ fn check_kernel(arch: Arch, path: &Path) -> Result<(), VmError> {
 
 fn check_firmware(machine: &Machine) -> Result<(), VmError> {
     match (&machine.firmware, machine.arch) {
-        (Firmware::Board, Arch::Arm64) => Err(VmError::NoBios { arch: machine.arch }),
+        (Firmware::Board, GuestArch::Arm64) => Err(VmError::NoBios { arch: machine.arch }),
+        (_, GuestArch::Riscv64) => Err(VmError::NoLoader { arch: machine.arch }),
         _ => Ok(()),
     }
 }

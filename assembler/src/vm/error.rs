@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::GuestArch;
 use crate::platform::Arch;
 
 /// Why a machine could not be described, started or spoken to.
@@ -32,6 +33,28 @@ pub enum VmError {
     Memory {
         /// What was written.
         text: String,
+    },
+    /// An architecture that there is no machine of.
+    #[error("`{text}` is not an architecture hullkit runs; it knows amd64 (x86_64), arm64 (aarch64) and riscv64")]
+    Arch {
+        /// What was written.
+        text: String,
+    },
+    /// An architecture that no host is built for.
+    #[error(
+        "`hullkit build` has no init for {arch}: name a kernel and an initrd that were built elsewhere, as the NAME of NAME-kernel"
+    )]
+    NoInit {
+        /// What the machine is.
+        arch: GuestArch,
+    },
+    /// A machine without a firmware that could boot what it has.
+    #[error(
+        "there is no firmware for {arch} that hullkit knows and that boots disks or programs: name a kernel, as the NAME of NAME-kernel"
+    )]
+    NoLoader {
+        /// What the machine is.
+        arch: GuestArch,
     },
     /// An accelerator that does not exist.
     #[error("`{text}` is not an accelerator; known are `auto`, `kvm` and `tcg`")]
@@ -129,13 +152,13 @@ pub enum VmError {
     #[error("{arch} has no BIOS: its disks and networks are booted by UEFI")]
     NoBios {
         /// What the machine is.
-        arch: Arch,
+        arch: GuestArch,
     },
     /// The machine has no such bus.
     #[error("{arch} has no IDE bus; take another for `{path}`")]
     NoIde {
         /// What the machine is.
-        arch: Arch,
+        arch: GuestArch,
         /// The drive's file.
         path: PathBuf,
     },
@@ -160,9 +183,9 @@ pub enum VmError {
         /// The kernel.
         path: PathBuf,
         /// What it is for.
-        found: Arch,
+        found: GuestArch,
         /// What the machine is.
-        wanted: Arch,
+        wanted: GuestArch,
     },
     /// A host port is not free.
     #[error("port {port}/{protocol} of 127.0.0.1 cannot be published")]

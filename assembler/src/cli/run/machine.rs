@@ -10,10 +10,9 @@ use super::{Hardware, RunArgs};
 use crate::cli::Global;
 use crate::cli::build::{self, BuildArgs, Input};
 use crate::digest::Digest;
-use crate::platform::Arch;
 use crate::vm::{
-    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Machine, Publish, Screen, Tools, Tpm, VmError,
-    Writes, cidata, esp, find_secure, find_uefi, with_console,
+    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, GuestArch, Image, Machine, Publish, Screen, Tools, Tpm,
+    VmError, Writes, cidata, esp, find_secure, find_uefi, with_console,
 };
 use crate::write::format::Format;
 
@@ -22,7 +21,12 @@ use crate::write::format::Format;
 /// # Errors
 ///
 /// There is no such thing, it cannot be built, or its firmware is not installed.
-pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, global: &Global) -> anyhow::Result<Machine> {
+pub(super) fn machine(
+    args: &RunArgs,
+    arch: GuestArch,
+    control: &ControlSocket,
+    global: &Global,
+) -> anyhow::Result<Machine> {
     let hardware = &args.hardware;
     let (boot, image, firmware) = match image(&args.what)? {
         Some(Image::Program) if hardware.bios => {
@@ -32,10 +36,10 @@ pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, globa
         Some(Image::Program) if hardware.secure_boot.is_some() => (Boot::Drives, None, firmware(hardware, arch, true)?),
         Some(Image::Program) => {
             let boot = Boot::Kernel { kernel: args.what.clone(), initrd: None, cmdline: String::new() };
-            (boot, None, Firmware::Uefi(find_uefi(arch)?))
+            (boot, None, firmware(hardware, arch, true)?)
         }
         Some(image) => {
-            let by_uefi = hardware.uefi || (arch == Arch::Arm64 && !hardware.bios);
+            let by_uefi = hardware.uefi || (arch == GuestArch::Arm64 && !hardware.bios);
             (Boot::Drives, Some(drive(hardware, &args.what, image, hardware.bus)), firmware(hardware, arch, by_uefi)?)
         }
         // Before anything is built.
@@ -138,10 +142,11 @@ pub(super) fn tpm(
     Ok(Some(tpm))
 }
 
-fn firmware(hardware: &Hardware, arch: Arch, by_uefi: bool) -> anyhow::Result<Firmware> {
+fn firmware(hardware: &Hardware, arch: GuestArch, by_uefi: bool) -> anyhow::Result<Firmware> {
+    let built = || arch.built().map_err(|_| VmError::NoLoader { arch });
     Ok(match &hardware.secure_boot {
-        Some(variables) => Firmware::Uefi(find_secure(arch, variables.as_deref())?),
-        None if by_uefi => Firmware::Uefi(find_uefi(arch)?),
+        Some(variables) => Firmware::Uefi(find_secure(built()?, variables.as_deref())?),
+        None if by_uefi => Firmware::Uefi(find_uefi(built()?)?),
         None => Firmware::Board,
     })
 }
@@ -188,7 +193,7 @@ impl KernelFiles {
 }
 
 /// Find the kernel to boot: that of a NAME, or that of a manifest, which is built.
-fn kernel(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<Boot> {
+fn kernel(args: &RunArgs, arch: GuestArch, global: &Global) -> anyhow::Result<Boot> {
     let named = KernelFiles::of_name(&args.what);
     let files = if args.what.is_file() || args.what.as_os_str() == "-" {
         build_for_run(args, arch, global)?
@@ -203,11 +208,12 @@ fn kernel(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<Boot> {
 }
 
 /// Build a manifest into a folder of the store that is its own.
-fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<KernelFiles> {
+fn build_for_run(args: &RunArgs, arch: GuestArch, global: &Global) -> anyhow::Result<KernelFiles> {
     let place = std::path::absolute(&args.what).context("could not find the working directory")?;
     let key = Digest::of(place.as_os_str().as_encoded_bytes()).short();
     let input =
         Input { manifests: vec![args.what.clone()], ssh_key: args.ssh_key.clone(), naming: args.naming.clone() };
+    let arch = arch.built()?;
     let dir = global.store()?.folder("run").join(format!("{key}-{arch}"));
     let build = BuildArgs::to_boot(input, vec![Format::KernelInitrd], arch, dir);
     build::build(&build, global)?;

@@ -16,8 +16,8 @@ use super::Global;
 use super::build::Naming;
 use crate::platform::Arch;
 use crate::vm::{
-    Accel, Bus, Cause, ControlSocket, HostFacts, Launcher, Memory, Outcome, Publish, Record, Share, SharedConsole,
-    Signal, Sink, Tools, Vm, attach, find_qemu, on_signal,
+    Accel, Bus, Cause, ControlSocket, GuestArch, HostFacts, Launcher, Memory, Outcome, Publish, Record, Share,
+    SharedConsole, Signal, Sink, Tools, Vm, attach, find_qemu, on_signal,
 };
 use anyhow::{Context, bail};
 
@@ -68,9 +68,9 @@ pub struct RunArgs {
     /// .vmdk, .vhd, .vhdx, .vdi, .efi
     #[arg(value_name = "MANIFEST|NAME|IMAGE")]
     what: PathBuf,
-    /// Architecture of the guest: amd64 or arm64 [default: this machine's]
+    /// Architecture of the guest: amd64, arm64, or riscv64 for a kernel that was built elsewhere [default: this machine's]
     #[arg(long)]
-    arch: Option<Arch>,
+    arch: Option<GuestArch>,
     /// RAM of the guest: MiB as `256`, GiB as `1G`
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     mem: Memory,
@@ -160,7 +160,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
         }
         detach::leave_terminal();
     }
-    let arch = args.arch.unwrap_or_else(Arch::host);
+    let arch = args.arch.unwrap_or_else(|| Arch::host().into());
     // Before anything is built: a missing QEMU should not cost a build.
     let qemu = find_qemu(arch, &std::env::var_os("PATH").unwrap_or_default())?;
     let choice = args.accel.choose(arch, &HostFacts::gather(), &qemu)?;

@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::platform::Arch;
 use crate::vm::{DiskLayout, Drive, Flash, LooseDisk, Writes};
 
-fn machine(arch: Arch) -> Machine {
+fn machine(arch: impl Into<GuestArch>) -> Machine {
     let boot = Boot::Kernel {
         kernel: PathBuf::from("out dir/web-kernel"),
         initrd: Some(PathBuf::from("out dir/web-initrd.img")),
@@ -239,4 +240,12 @@ fn secure_boot_keeps_the_guest_from_the_variables_where_it_can() {
     assert!(pc.contains("-global driver=cfi.pflash01,property=secure,value=on\n"), "{pc}");
     let arm = secure(Arch::Arm64);
     assert!(arm.contains("-machine virt\n") && !arm.contains("-global"), "{arm}");
+}
+
+#[test]
+fn riscv64_is_a_virt_with_a_keyboard() {
+    let words = lines(&machine(GuestArch::Riscv64), Accelerator::Tcg);
+    for want in ["-machine virt\n", "-cpu rv64\n", "-device virtio-keyboard-pci\n", "-kernel out dir/web-kernel\n"] {
+        assert!(words.contains(want), "no `{want}`: {words}");
+    }
 }
