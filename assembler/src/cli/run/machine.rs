@@ -1,18 +1,17 @@
 //! From what the user names to a machine: a manifest is built first, an image becomes its disk.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::{Hardware, RunArgs};
+use super::{Hardware, RunArgs, net};
 use crate::cli::Global;
 use crate::cli::build::{self, BuildArgs, Input};
 use crate::digest::Digest;
 use crate::vm::{
-    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, GuestArch, Image, Machine, Publish, Screen, Tools, Tpm,
-    VmError, Writes, cidata, esp, find_secure, find_uefi, with_console,
+    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, GuestArch, Image, Machine, Screen, Tools, Tpm, VmError,
+    Writes, cidata, esp, find_secure, find_uefi, with_console,
 };
 use crate::write::format::Format;
 
@@ -55,24 +54,12 @@ pub(super) fn machine(
         screen: hardware.display.clone().map_or(Screen::None, Screen::Shown),
         shares: hardware.share.clone(),
         control: Some(control.path().to_owned()),
-        extra: card(hardware, &args.publish)?.into_iter().chain(args.extra.iter().cloned()).collect(),
+        extra: net::card(&hardware.net, &args.publish, &control.name())?
+            .into_iter()
+            .chain(args.extra.iter().cloned())
+            .collect(),
         ..Machine::new(arch, args.mem, boot)
     })
-}
-
-/// Arguments for a network card that is not on the user's own network.
-fn card(hardware: &Hardware, publish: &[Publish]) -> anyhow::Result<Vec<OsString>> {
-    if hardware.net == "user" {
-        return Ok(Vec::new());
-    }
-    if !publish.is_empty() {
-        bail!("`--publish` leads into `--net user` only");
-    }
-    if hardware.net == "none" {
-        return Ok(Vec::new());
-    }
-    let netdev = format!("{},id=net0", hardware.net);
-    Ok(["-netdev", &netdev, "-device", "virtio-net-pci,netdev=net0,romfile="].map(OsString::from).to_vec())
 }
 
 /// A folder for what a machine has beside its own files.

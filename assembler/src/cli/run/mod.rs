@@ -3,6 +3,7 @@
 mod detach;
 mod launch;
 mod machine;
+mod net;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -143,7 +144,8 @@ struct Hardware {
     /// A folder that the guest can mount over 9P by its tag; may be repeated
     #[arg(long, value_name = "TAG=DIR[:ro]")]
     share: Vec<Share>,
-    /// Its network card: user, none, or what QEMU's `-netdev` takes without `id`: tap,ifname=tap0,script=no
+    /// Its network card: user, none, tap=INTERFACE, socket=GROUP:PORT for all machines of that group, or what QEMU's `-netdev` takes
+    /// without `id`
     #[arg(long, value_name = "HOW", default_value = "user")]
     net: String,
 }
