@@ -18,7 +18,7 @@ STUB_amd64 := linuxx64.efi.stub
 STUB_arm64 := linuxaa64.efi.stub
 QEMU_amd64 := qemu-system-x86
 QEMU_arm64 := qemu-system-arm
-JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry dosfstools e2fsprogs erofs-utils fdisk gdisk genisoimage iproute2 kmod libarchive-tools mount mtools openssl python3 qemu-utils skopeo squashfs-tools swtpm umoci util-linux xorriso xz-utils zstd
+JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry dosfstools e2fsprogs erofs-utils fdisk gdisk genisoimage iproute2 kmod libarchive-tools mount mtools openssl python3 qemu-system-misc qemu-utils sbsigntool skopeo squashfs-tools swtpm umoci util-linux xorriso xz-utils zstd
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0

@@ -12,10 +12,9 @@ use crate::disk::Made;
 use crate::pages;
 use crate::place::{self, Place};
 use crate::time;
-use hullkit::platform::Arch;
 use hullkit::verify::report::failure;
 use hullkit::verify::{Cell, Hardware, Last, Outcome, Subject, Trial, subject, verify};
-use hullkit::vm::{Accelerator, Boot, Launcher, Machine, Screen, Tools, Vm, find_qemu};
+use hullkit::vm::{Accelerator, Boot, GuestArch, Launcher, Machine, Screen, Tools, Vm, find_qemu};
 use hullkit::write::format::Format;
 
 /// Boot what is built of the case's manifest, and decide whether it is what its test says.
@@ -80,7 +79,7 @@ fn fitted(case: &Case, mut subject: Subject, cell: &Cell, folder: &Path) -> anyh
 }
 
 /// Find what emulates machines of an architecture.
-fn tools(arch: Arch) -> anyhow::Result<Tools> {
+fn tools(arch: impl Into<GuestArch>) -> anyhow::Result<Tools> {
     let qemu = find_qemu(arch, &env::var_os("PATH").unwrap_or_default())?;
     Ok(Tools { qemu, launcher: Launcher::this_program(), accelerator: Accelerator::Tcg })
 }

@@ -105,6 +105,49 @@ mod tests {
         assert_eq!(listed(&folder), Value::Array(Vec::new()));
     }
 
+    /// A kernel for RISC-V that writes a line through the firmware (SBI) and has it switch off.
+    const RISCV: [u32; 14] = [
+        0x0000_0417, // auipc s0, 0
+        0x0384_0413, // addi s0, s0, 56: what is behind the program
+        0x0004_4503, // lbu a0, (s0)
+        0x0005_0a63, // beqz a0, +20
+        0x0010_0893, // li a7, 1: console putchar
+        0x0000_0073, // ecall
+        0x0014_0413, // addi s0, s0, 1
+        0xfedf_f06f, // j -20
+        0x5352_58b7, // lui a7, 0x53525
+        0x3548_8893, // addi a7, a7, 0x354: system reset
+        0x0000_0813, // li a6, 0
+        0x0000_0513, // li a0, 0: shutdown
+        0x0000_0593, // li a1, 0
+        0x0000_0073, // ecall
+    ];
+
+    #[test]
+    fn a_kernel_for_riscv64_boots_by_its_firmware_and_switches_off() {
+        let folder = folder();
+        let mut kernel: Vec<u8> = RISCV.iter().flat_map(|word| word.to_le_bytes()).collect();
+        kernel.extend_from_slice(b"riscv64 was here\n\0");
+        for (name, bytes) in [("far-kernel", &kernel[..]), ("far-initrd.img", &[0; 512]), ("far-cmdline", b"quiet")] {
+            fs::write(folder.path().join(name), bytes).expect("a writable folder");
+        }
+        let run = |what, more: &[&str]| {
+            hullkit(&folder, &[&["run", what, "--arch", "riscv64", "--mem", "128"], more].concat())
+        };
+        let said = run("far", &["--timeout", "60"]);
+        let console = String::from_utf8_lossy(&said.stdout);
+        assert!(said.status.success() && console.contains("riscv64 was here"), "{said:?}");
+        assert!(console.contains("OpenSBI"), "{console}");
+        fs::write(folder.path().join("far.yml"), "kernel: {image: none}\n").expect("a writable folder");
+        for (what, want) in
+            [("far.yml", "`hullkit build` has no init for riscv64"), ("loud.raw", "no firmware for riscv64")]
+        {
+            let said = run(what, &[]);
+            let text = String::from_utf8_lossy(&said.stderr);
+            assert!(said.status.code() == Some(1) && text.contains(want), "{text}");
+        }
+    }
+
     /// Every child of every thread of a process.
     fn children(pid: i64) -> Vec<i32> {
         #[expect(clippy::disallowed_methods, reason = "the order does not matter")]

@@ -137,6 +137,48 @@ mod tests {
         red(&said, Duration::from_secs(60), &["the boot failed in stage `root`", "no disk holds the root"]);
     }
 
+    fn program(name: &str, args: &[&str]) {
+        let output = Command::new(name).args(args).output().expect("`make test` installs it");
+        assert!(output.status.success(), "{name} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    #[test]
+    fn secure_boot_starts_what_is_signed_and_names_itself_as_the_cause_if_not() {
+        let (place, folder) = (Place::find().expect("cargo's folders"), tempfile::tempdir().expect("a folder"));
+        let name = place.build(&data("signed.yml"), "uki", Arch::Amd64, folder.path(), &[]).expect("a build");
+        let unsigned = name.with_extension("efi");
+        let said = run(&unsigned, folder.path(), &["--mem", "256", "--secure-boot"], None);
+        red(&said, Duration::from_secs(60), &["Secure Boot refused it", "Access Denied"]);
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let (key, signed) = (file("key"), file("signed.efi"));
+        // Debian's key for tests, which everybody has.
+        let (theirs, cert) = ("/usr/share/ovmf/PkKek-1-snakeoil.key", "/usr/share/ovmf/PkKek-1-snakeoil.pem");
+        program("openssl", &["rsa", "-in", theirs, "-passin", "pass:snakeoil", "-out", &key]);
+        program("sbsign", &["--key", &key, "--cert", cert, "--output", &signed, &unsigned.display().to_string()]);
+        let variables = "--secure-boot=/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd";
+        let said = run(Path::new(&signed), folder.path(), &["--mem", "256", variables], None);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let console = fs::read_to_string(folder.path().join("amd64-uefi-uki/console.log")).expect("a console");
+        assert!(console.contains("secureboot: Secure boot enabled"), "{console}");
+    }
+
+    #[test]
+    fn what_secure_boot_says_nothing_of_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = folder.path().join("own.fd");
+        fs::write(&own, "short").expect("a writable folder");
+        fs::write(folder.path().join("a.efi"), "MZ").expect("a writable folder");
+        let said = run(&data("sick.yml"), folder.path(), &["--secure-boot"], None);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.stderr.contains("Secure Boot does not look at a kernel that QEMU hands over"), "{said:?}");
+        let said = run(&folder.path().join("a.efi"), folder.path(), &["--secure-boot=own.fd"], None);
+        assert_eq!(said.code, Some(3), "{said:?}");
+        assert!(
+            said.stderr.contains("`own.fd` has 5 bytes, and the variables of this firmware have 540672"),
+            "{said:?}"
+        );
+    }
+
     #[test]
     fn what_cannot_be_tested_is_no_failure_of_the_host() {
         let folder = tempfile::tempdir().expect("a folder");

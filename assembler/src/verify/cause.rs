@@ -54,6 +54,14 @@ pub(super) fn cause(evidence: &Evidence<'_>) -> Option<String> {
     (!evidence.answered).then(|| silence(evidence.console))
 }
 
+/// Tell whether a line of the console is the firmware's that Secure Boot starts nothing of what it found.
+///
+/// Source: edk2, `MdeModulePkg/Library/UefiBootManagerLib`, `MdeModulePkg/Universal/BdsDxe`.
+pub(super) fn is_refusal(line: &str) -> bool {
+    let line = line.trim_end();
+    line.contains("BdsDxe: failed to ") && (line.ends_with(": Access Denied") || line.ends_with(": Security Violation"))
+}
+
 /// Put the failure screen into a sentence.
 fn told(report: &Value) -> String {
     let word = |key| report.get(key).and_then(Value::as_str);
@@ -109,6 +117,13 @@ fn place(evidence: &Evidence<'_>) -> String {
 
 /// Explain a machine that runs and does not answer.
 fn silence(console: &[String]) -> String {
+    if let Some(line) = console.iter().find(|line| is_refusal(line)) {
+        return format!(
+            "Secure Boot refused it: no key of the firmware's variables signed it; sign it, or name other variables (docs/run.md); the \
+             firmware's words: `{}`",
+            line.trim()
+        );
+    }
     match reached(console) {
         Reached::Nothing => "nothing came from the machine: its firmware found nothing to boot, the loader hangs, or its kernel prints \
                              nothing (`quiet`) or elsewhere (`console=ttyS0`; arm64: `ttyAMA0`)"
@@ -152,7 +167,11 @@ mod tests {
 
     #[test]
     fn a_silent_machine_is_placed_by_its_console() {
-        let table: [(&[&str], &str); 4] = [
+        let table: [(&[&str], &str); 5] = [
+            (
+                &["BdsDxe: failed to load Boot0001 \"UEFI Disk\" from Pci(0x4,0x0): Access Denied"],
+                "Secure Boot refused it",
+            ),
             (&[], "nothing came from the machine"),
             (&["BdsDxe: failed"], "the kernel did not begin; the console's last line: `BdsDxe: failed`"),
             (

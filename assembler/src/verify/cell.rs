@@ -81,6 +81,26 @@ impl Cell {
         Self::usual(format, Arch::Amd64).is_some() && !packed.contains(&format)
     }
 
+    /// Boot the same by UEFI with Secure Boot.
+    ///
+    /// # Errors
+    ///
+    /// - [`VerifyError::Cell`]: no UEFI starts it, or Secure Boot says nothing of it.
+    pub fn by_secure_boot(self) -> Result<Self, VerifyError> {
+        let cell = Self { firmware: Starter::Uefi, ..self };
+        let obstacle = match cell.format.medium() {
+            Medium::Loose | Medium::Netboot => {
+                Some("Secure Boot does not look at a kernel that QEMU hands over: `--matrix` says what else, as `uki`")
+            }
+            _ if cell.bus == Some(Bus::Ide) => Some("`ide` makes the machine an older PC, which has no Secure Boot"),
+            _ => cell.obstacle(),
+        };
+        match obstacle {
+            Some(what) => Err(VerifyError::Cell { text: cell.to_string(), what: what.to_owned() }),
+            None => Ok(cell),
+        }
+    }
+
     /// Say why there is no such machine, if there is none.
     fn obstacle(&self) -> Option<&'static str> {
         let disk = matches!(self.format.medium(), Medium::Disk(_) | Medium::Iso(_));

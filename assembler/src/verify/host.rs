@@ -15,6 +15,7 @@ use super::verdict::HostReport;
 use super::{Subject, VerifyError};
 use crate::vm::{
     ControlSocket, DiskLayout, Machine, Outcome, Record, Screen, SharedConsole, Sink, Tools, Tpm, Vm, Writes, cidata,
+    esp,
 };
 
 /// Lines of the console, and of each log, that are reported of a failure.
@@ -74,6 +75,9 @@ impl<'a> Host<'a> {
             let file = File::options().write(true).create(true).truncate(false).open(&disk.path);
             let made = file.and_then(|file| file.set_len(*size));
             made.map_err(|cause| failed(&disk.path, cause))?;
+        }
+        if let Some(program) = &subject.program {
+            machine.drives.insert(0, esp(machine.arch, program, &folder.join("esp.img"))?);
         }
         if let Some(user_data) = &subject.user_data {
             machine.drives.push(cidata(user_data, &folder.join("cidata.iso"))?);
@@ -148,6 +152,7 @@ impl<'a> Host<'a> {
         said.failure().is_some()
             || said.foreign().is_some()
             || self.vm.console().panic_line().is_some()
+            || self.vm.console().wait_for(&mut 0, cause::is_refusal, Instant::now()).is_ok()
             || self.vm.ended_within(Duration::ZERO).is_some()
     }
 

@@ -12,7 +12,7 @@ use super::cell::{self, Cell, Starter};
 use crate::platform::Arch;
 use crate::vm::{
     Boot, Bus, DiskLayout, Drive, Firmware, Image, LooseDisk, Machine, Memory, Protocol, Publish, Screen, VmError, Web,
-    Writes, find_uefi, with_console,
+    Writes, find_secure, find_uefi, with_console,
 };
 use crate::write::format::Format;
 
@@ -38,6 +38,8 @@ pub struct Subject {
     pub web: Option<Arc<Web>>,
     /// A file that is its user data.
     pub user_data: Option<PathBuf>,
+    /// A program of the firmware's that it boots from a disk, which is made of it.
+    pub program: Option<PathBuf>,
     /// Bytes of the files that it boots.
     pub size: u64,
     /// What its control socket is called, as far as that is free.
@@ -53,6 +55,8 @@ pub struct Hardware {
     pub cpus: NonZeroU16,
     /// A file that is the host's user data.
     pub user_data: Option<PathBuf>,
+    /// Secure Boot, with a file of the firmware's variables if they are not those with Microsoft's keys.
+    pub secure_boot: Option<Option<PathBuf>>,
     /// Arguments appended to QEMU's.
     pub extra: Vec<std::ffi::OsString>,
 }
@@ -72,6 +76,7 @@ impl Hardware {
             memory: Memory::from_mib(mib)?,
             cpus: cpus.unwrap_or(NonZeroU16::MIN),
             user_data: None,
+            secure_boot: None,
             extra: Vec::new(),
         })
     }
@@ -132,7 +137,14 @@ pub fn subject(
     hardware: &Hardware,
 ) -> Result<Subject, VerifyError> {
     let words = test.cmdline.as_ref().map_or("", |words| words.as_str());
-    let Booted { boot, drives, firmware, files, web } = booted(cell, name, words)?;
+    let Booted { mut boot, drives, mut firmware, files, web } = booted(cell, name, words)?;
+    let mut program = None;
+    if let Some(variables) = &hardware.secure_boot {
+        firmware = Firmware::Uefi(find_secure(cell.arch, variables.as_deref())?);
+        if let Boot::Kernel { kernel, initrd: None, .. } = boot {
+            (program, boot) = (Some(kernel), Boot::Drives);
+        }
+    }
     let mut size = 0;
     for file in &files {
         size += fs::metadata(file).map_err(|cause| VerifyError::File { path: file.clone(), cause })?.len();
@@ -169,6 +181,7 @@ pub fn subject(
         qemu: test.qemu.clone(),
         web: web.map(Arc::new),
         user_data,
+        program,
         size,
         control,
     })

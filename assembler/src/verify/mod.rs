@@ -109,7 +109,8 @@ pub fn verify(trial: &Trial<'_>, keep: Option<&dyn Fn(&Verdict)>) -> Result<Verd
     let keeps = trial.test.steps.iter().any(|step| restarts(&step.action));
     let several = trial.subjects.len() > 1;
     // It has to be there as long as the machines are.
-    let lan = several.then(Lan::new).transpose()?;
+    let names = || trial.subjects.iter().map(|subject| subject.name.clone().unwrap_or_default()).collect();
+    let lan = several.then(|| Lan::new(names())).transpose()?;
     let mut hosts = Vec::new();
     for (number, subject) in (1..).zip(trial.subjects) {
         let folder = match &subject.name {

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Accelerator, VmError};
+use super::{Accelerator, GuestArch, VmError};
 use crate::platform::Arch;
 
 /// How long QEMU may take to come up and quit when it is asked whether KVM works.
@@ -68,8 +68,8 @@ impl HostFacts {
     }
 
     /// Tell what keeps a guest of `arch` from running under KVM, if anything does.
-    fn obstacle(&self, arch: Arch) -> Option<String> {
-        if self.arch != arch {
+    fn obstacle(&self, arch: GuestArch) -> Option<String> {
+        if GuestArch::from(self.arch) != arch {
             Some(format!("the guest is {arch} and this host is not"))
         } else if !self.virtualises {
             Some("this host's processor shows neither `vmx` nor `svm`".to_owned())
@@ -104,12 +104,12 @@ impl Accel {
     /// # Errors
     ///
     /// [`VmError::NoKvm`]: KVM was asked for and cannot be used.
-    pub fn choose(self, arch: Arch, host: &HostFacts, qemu: &Path) -> Result<Choice, VmError> {
+    pub fn choose(self, arch: impl Into<GuestArch>, host: &HostFacts, qemu: &Path) -> Result<Choice, VmError> {
         let tcg = Choice { accelerator: Accelerator::Tcg, note: None };
         if self == Self::Tcg {
             return Ok(tcg);
         }
-        let expected = host.obstacle(arch);
+        let expected = host.obstacle(arch.into());
         let obstacle = expected.clone().or_else(|| probe(qemu).err());
         match (self, obstacle) {
             (_, None) => Ok(Choice { accelerator: Accelerator::Kvm, note: None }),

@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::{Boot, Bus, Firmware, Machine, Publish, VmError, kernel};
-use crate::platform::Arch;
+use super::{Boot, Bus, Firmware, GuestArch, Machine, Publish, VmError, kernel};
 
 /// Look at a machine's files, ports and parts.
 ///
@@ -14,6 +13,7 @@ use crate::platform::Arch;
 /// The first thing that keeps it from running.
 pub(super) fn check(machine: &Machine) -> Result<(), VmError> {
     match &machine.boot {
+        Boot::Kernel { .. } if is_secure(machine) => return Err(VmError::Unlooked),
         Boot::Kernel { kernel, initrd, .. } => {
             check_kernel(machine.arch, kernel)?;
             initrd.as_deref().map(open).transpose()?;
@@ -26,8 +26,11 @@ pub(super) fn check(machine: &Machine) -> Result<(), VmError> {
         open(&folder.join(file))?;
     }
     for drive in &machine.drives {
-        if drive.bus == Bus::Ide && machine.arch != Arch::Amd64 {
+        if drive.bus == Bus::Ide && machine.arch != GuestArch::Amd64 {
             return Err(VmError::NoIde { arch: machine.arch, path: drive.path.clone() });
+        }
+        if drive.bus == Bus::Ide && is_secure(machine) {
+            return Err(VmError::OldPc { path: drive.path.clone() });
         }
         open(&drive.path)?;
     }
@@ -36,7 +39,11 @@ pub(super) fn check(machine: &Machine) -> Result<(), VmError> {
     ports.filter(|publish| publish.host != 0).try_for_each(Publish::check)
 }
 
-fn check_kernel(arch: Arch, path: &Path) -> Result<(), VmError> {
+fn is_secure(machine: &Machine) -> bool {
+    matches!(&machine.firmware, Firmware::Uefi(flash) if flash.secure)
+}
+
+fn check_kernel(arch: GuestArch, path: &Path) -> Result<(), VmError> {
     let mut head = Vec::new();
     open(path)?.take(kernel::HEAD).read_to_end(&mut head).map_err(|cause| unreadable(path, cause))?;
     match kernel::arch_of(&head).filter(|found| *found != arch) {
@@ -47,7 +54,8 @@ fn check_kernel(arch: Arch, path: &Path) -> Result<(), VmError> {
 
 fn check_firmware(machine: &Machine) -> Result<(), VmError> {
     match (&machine.firmware, machine.arch) {
-        (Firmware::Board, Arch::Arm64) => Err(VmError::NoBios { arch: machine.arch }),
+        (Firmware::Board, GuestArch::Arm64) => Err(VmError::NoBios { arch: machine.arch }),
+        (_, GuestArch::Riscv64) => Err(VmError::NoLoader { arch: machine.arch }),
         _ => Ok(()),
     }
 }

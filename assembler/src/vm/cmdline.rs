@@ -1,6 +1,6 @@
 //! The kernel's command line, completed for a machine that is watched over its serial port.
 
-use crate::platform::Arch;
+use super::GuestArch;
 
 /// Add what a watched machine needs to a kernel's command line, where the writer did not decide it himself.
 ///
@@ -13,7 +13,8 @@ use crate::platform::Arch;
 ///
 /// Linux, `Documentation/admin-guide/kernel-parameters.rst`.
 #[must_use]
-pub fn with_console(arch: Arch, cmdline: &str) -> String {
+pub fn with_console(arch: impl Into<GuestArch>, cmdline: &str) -> String {
+    let arch = arch.into();
     let words: Vec<&str> = cmdline.split_ascii_whitespace().collect();
     let (kernel, init) = words.split_at(words.iter().position(|word| *word == "--").unwrap_or(words.len()));
     let port = serial_port(arch);
@@ -26,7 +27,7 @@ pub fn with_console(arch: Arch, cmdline: &str) -> String {
         out.push("panic=-1");
     }
     // Under KVM the kernel does the same by itself.
-    if arch == Arch::Amd64 && !kernel.contains(&"no_timer_check") {
+    if arch == GuestArch::Amd64 && !kernel.contains(&"no_timer_check") {
         out.push("no_timer_check");
     }
     out.extend(init);
@@ -34,10 +35,10 @@ pub fn with_console(arch: Arch, cmdline: &str) -> String {
 }
 
 /// Name the kernel's device for the machine's only serial port.
-fn serial_port(arch: Arch) -> &'static str {
+fn serial_port(arch: GuestArch) -> &'static str {
     match arch {
-        Arch::Amd64 => "ttyS0",
-        Arch::Arm64 => "ttyAMA0",
+        GuestArch::Amd64 | GuestArch::Riscv64 => "ttyS0",
+        GuestArch::Arm64 => "ttyAMA0",
     }
 }
 
@@ -61,8 +62,9 @@ mod tests {
             ("quiet -- console=ttyS0", "quiet console=ttyS0 panic=-1 no_timer_check -- console=ttyS0"),
         ];
         for (given, want) in table {
-            assert_eq!(with_console(Arch::Amd64, given), want, "{given}");
+            assert_eq!(with_console(GuestArch::Amd64, given), want, "{given}");
         }
-        assert_eq!(with_console(Arch::Arm64, "console=ttyS0"), "console=ttyS0 console=ttyAMA0 panic=-1");
+        assert_eq!(with_console(GuestArch::Arm64, "console=ttyS0"), "console=ttyS0 console=ttyAMA0 panic=-1");
+        assert_eq!(with_console(GuestArch::Riscv64, ""), "console=ttyS0 panic=-1");
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::GuestArch;
 use crate::platform::Arch;
 
 /// Why a machine could not be described, started or spoken to.
@@ -32,6 +33,28 @@ pub enum VmError {
     Memory {
         /// What was written.
         text: String,
+    },
+    /// An architecture that there is no machine of.
+    #[error("`{text}` is not an architecture hullkit runs; it knows amd64 (x86_64), arm64 (aarch64) and riscv64")]
+    Arch {
+        /// What was written.
+        text: String,
+    },
+    /// An architecture that no host is built for.
+    #[error(
+        "`hullkit build` has no init for {arch}: name a kernel and an initrd that were built elsewhere, as the NAME of NAME-kernel"
+    )]
+    NoInit {
+        /// What the machine is.
+        arch: GuestArch,
+    },
+    /// A machine without a firmware that could boot what it has.
+    #[error(
+        "there is no firmware for {arch} that hullkit knows and that boots disks or programs: name a kernel, as the NAME of NAME-kernel"
+    )]
+    NoLoader {
+        /// What the machine is.
+        arch: GuestArch,
     },
     /// An accelerator that does not exist.
     #[error("`{text}` is not an accelerator; known are `auto`, `kvm` and `tcg`")]
@@ -93,24 +116,56 @@ pub enum VmError {
         package: &'static str,
     },
     /// UEFI firmware is not installed.
-    #[error("UEFI firmware for {arch} is not installed; Debian's package is `{package}`")]
+    #[error("{what} for {arch} is not installed; Debian's package is `{package}`")]
     NoFirmware {
+        /// What was looked for.
+        what: &'static str,
         /// What the machine is.
         arch: Arch,
         /// The Debian package that has it.
         package: &'static str,
     },
+    /// A file cannot be the firmware's variables.
+    #[error(
+        "`{path}` has {found} bytes, and the variables of this firmware have {wanted}: take a copy of a file that came with it"
+    )]
+    Variables {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        found: u64,
+        /// Those of the firmware's own file.
+        wanted: u64,
+    },
+    /// Secure Boot would say nothing of what is booted.
+    #[error("Secure Boot does not look at a kernel that QEMU hands over: boot a disk, a CD or a `.efi`")]
+    Unlooked,
+    /// A program cannot be put on a disk.
+    #[error("could not put `{path}` on a disk for the firmware")]
+    Program {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The machine with this bus has no Secure Boot.
+    #[error("`ide` makes the machine an older PC, which has no Secure Boot; take another bus for `{path}`")]
+    OldPc {
+        /// The drive's file.
+        path: PathBuf,
+    },
     /// The machine has no firmware that could find what to boot.
     #[error("{arch} has no BIOS: its disks and networks are booted by UEFI")]
     NoBios {
         /// What the machine is.
-        arch: Arch,
+        arch: GuestArch,
     },
     /// The machine has no such bus.
     #[error("{arch} has no IDE bus; take another for `{path}`")]
     NoIde {
         /// What the machine is.
-        arch: Arch,
+        arch: GuestArch,
         /// The drive's file.
         path: PathBuf,
     },
@@ -135,9 +190,9 @@ pub enum VmError {
         /// The kernel.
         path: PathBuf,
         /// What it is for.
-        found: Arch,
+        found: GuestArch,
         /// What the machine is.
-        wanted: Arch,
+        wanted: GuestArch,
     },
     /// A host port is not free.
     #[error("port {port}/{protocol} of 127.0.0.1 cannot be published")]

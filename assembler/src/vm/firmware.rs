@@ -1,5 +1,6 @@
 //! What starts a machine before any of its own software, and where distributions keep it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::VmError;
@@ -21,6 +22,8 @@ pub struct Flash {
     pub code: PathBuf,
     /// What its variables are at first. The machine writes to a copy that is its own.
     pub variables: PathBuf,
+    /// Secure Boot: the program starts nothing that no key among its variables signed, and keeps the guest away from them.
+    pub secure: bool,
 }
 
 /// Firmware without Secure Boot, the better known place first: folder, program, variables.
@@ -56,26 +59,70 @@ const ARM64: [(&str, &str, &str); 6] = [
     ("/usr/local/share/qemu", "edk2-aarch64-code.fd", "edk2-arm-vars.fd"),
 ];
 
+/// Firmware that enforces Secure Boot, with variables that hold Microsoft's keys: folder, program, variables. On x86 it needs a machine with
+/// System Management Mode.
+const AMD64_SECURE: [(&str, &str, &str); 5] = [
+    // Debian and Ubuntu, now and until 2024.
+    ("/usr/share/OVMF", "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"),
+    ("/usr/share/OVMF", "OVMF_CODE.secboot.fd", "OVMF_VARS.ms.fd"),
+    // Fedora.
+    ("/usr/share/edk2/ovmf", "OVMF_CODE_4M.secboot.qcow2", "OVMF_VARS_4M.secboot.qcow2"),
+    ("/usr/share/edk2/ovmf", "OVMF_CODE.secboot.fd", "OVMF_VARS.secboot.fd"),
+    // openSUSE.
+    ("/usr/share/qemu", "ovmf-x86_64-smm-ms-code.bin", "ovmf-x86_64-smm-ms-vars.bin"),
+];
+
+/// As [`AMD64_SECURE`]; there, nothing keeps the guest away from the variables.
+const ARM64_SECURE: [(&str, &str, &str); 1] =
+    // Debian and Ubuntu.
+    [("/usr/share/AAVMF", "AAVMF_CODE.ms.fd", "AAVMF_VARS.ms.fd")];
+
 /// Find UEFI firmware for `arch` where distributions keep it.
 ///
 /// # Errors
 ///
 /// [`VmError::NoFirmware`]: it is in no such place.
 pub fn find_uefi(arch: Arch) -> Result<Flash, VmError> {
-    find(arch, Path::is_file)
+    find(arch, false, Path::is_file)
 }
 
-fn find(arch: Arch, is_there: impl Fn(&Path) -> bool) -> Result<Flash, VmError> {
-    let (places, package) = match arch {
-        Arch::Amd64 => (&AMD64[..], "ovmf"),
-        Arch::Arm64 => (&ARM64[..], "qemu-efi-aarch64"),
+/// Find UEFI firmware that enforces Secure Boot.
+///
+/// In: `variables`, in place of those with Microsoft's keys.
+///
+/// # Errors
+///
+/// - [`VmError::NoFirmware`]: it is in no such place.
+/// - [`VmError::Read`]: the variables cannot be read.
+/// - [`VmError::Variables`]: they are not of the firmware's length.
+pub fn find_secure(arch: Arch, variables: Option<&Path>) -> Result<Flash, VmError> {
+    let flash = find(arch, true, Path::is_file)?;
+    let Some(variables) = variables else { return Ok(flash) };
+    let length = |path: &Path| {
+        let found = fs::metadata(path).map(|meta| meta.len());
+        found.map_err(|cause| VmError::Read { path: path.to_owned(), cause })
+    };
+    let (found, wanted) = (length(variables)?, length(&flash.variables)?);
+    if found != wanted && flash.variables.extension() == variables.extension() {
+        return Err(VmError::Variables { path: variables.to_owned(), found, wanted });
+    }
+    Ok(Flash { variables: variables.to_owned(), ..flash })
+}
+
+fn find(arch: Arch, secure: bool, is_there: impl Fn(&Path) -> bool) -> Result<Flash, VmError> {
+    let (places, package) = match (arch, secure) {
+        (Arch::Amd64, false) => (&AMD64[..], "ovmf"),
+        (Arch::Arm64, false) => (&ARM64[..], "qemu-efi-aarch64"),
+        (Arch::Amd64, true) => (&AMD64_SECURE[..], "ovmf"),
+        (Arch::Arm64, true) => (&ARM64_SECURE[..], "qemu-efi-aarch64"),
     };
     let mut flashes = places.iter().map(|(folder, code, variables)| {
         let folder = Path::new(folder);
-        Flash { code: folder.join(code), variables: folder.join(variables) }
+        Flash { code: folder.join(code), variables: folder.join(variables), secure }
     });
     let found = flashes.find(|flash| is_there(&flash.code) && is_there(&flash.variables));
-    found.ok_or(VmError::NoFirmware { arch, package })
+    let what = if secure { "UEFI firmware with Secure Boot" } else { "UEFI firmware" };
+    found.ok_or(VmError::NoFirmware { what, arch, package })
 }
 
 #[cfg(test)]
@@ -84,15 +131,26 @@ mod tests {
 
     #[test]
     fn missing_firmware_names_the_package_that_brings_it() {
-        let error = find(Arch::Arm64, |_| false).expect_err("nothing is there");
+        let error = find(Arch::Arm64, false, |_| false).expect_err("nothing is there");
         let want = "UEFI firmware for arm64 is not installed; Debian's package is `qemu-efi-aarch64`";
         assert_eq!(error.to_string(), want);
+        let error = find(Arch::Amd64, true, |_| false).expect_err("nothing is there");
+        assert!(error.to_string().starts_with("UEFI firmware with Secure Boot for amd64 is not installed"), "{error}");
+    }
+
+    #[test]
+    fn variables_of_another_length_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("own.fd");
+        fs::write(&file, "short").expect("a writable folder");
+        let said = find_secure(Arch::Amd64, Some(&file)).expect_err("no variables").to_string();
+        assert!(said.contains("own.fd` has 5 bytes, and the variables of this firmware have "), "{said}");
     }
 
     #[test]
     fn a_program_without_its_variables_is_passed_over() {
         let there = |path: &Path| path != Path::new("/usr/share/OVMF/OVMF_VARS_4M.fd");
-        let flash = find(Arch::Amd64, there).expect("the next place");
+        let flash = find(Arch::Amd64, false, there).expect("the next place");
         assert_eq!(flash.code, Path::new("/usr/share/OVMF/OVMF_CODE.fd"));
     }
 }

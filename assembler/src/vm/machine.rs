@@ -6,14 +6,13 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Drive, Firmware, LooseDisk, Publish, VmError};
-use crate::platform::Arch;
+use super::{Drive, Firmware, GuestArch, LooseDisk, Publish, VmError};
 
 /// A virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// Processor architecture of the guest.
-    pub arch: Arch,
+    pub arch: GuestArch,
     /// Its RAM.
     pub memory: Memory,
     /// Its processors.
@@ -45,9 +44,9 @@ pub struct Machine {
 impl Machine {
     /// Describe a machine of one processor, without firmware of its own, drives or a network card.
     #[must_use]
-    pub fn new(arch: Arch, memory: Memory, boot: Boot) -> Self {
+    pub fn new(arch: impl Into<GuestArch>, memory: Memory, boot: Boot) -> Self {
         Self {
-            arch,
+            arch: arch.into(),
             memory,
             cpus: NonZeroU16::MIN,
             firmware: Firmware::Board,

@@ -69,6 +69,10 @@ impl Outcome {
             (_, Some(Cause::TimedOut)) => panicked(Self::TimedOut),
             (_, Some(Cause::Killed)) => Self::Killed,
             (Some(reason), None) if reason.starts_with("host-") => Self::Killed,
+            // Until QEMU 9 the power switch of riscv64's board ends QEMU on the spot (`hw/misc/sifive_test.c`).
+            (None, None) if evidence.status.is_some_and(|status| status.success()) && evidence.stderr.is_empty() => {
+                Self::PoweredOff
+            }
             _ => Self::QemuFailed { stderr: said(&evidence) },
         }
     }
@@ -96,7 +100,23 @@ pub(super) fn one_line(stderr: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_board_that_ends_qemu_in_order_was_switched_off() {
+        let evidence = |status, stderr: &str| Evidence {
+            status: Some(ExitStatus::from_raw(status)),
+            stderr: stderr.to_owned(),
+            ..Evidence::default()
+        };
+        assert_eq!(Outcome::conclude(evidence(0, "")), Outcome::PoweredOff);
+        for (status, stderr) in [(0, "out of memory"), (256, ""), (9, "")] {
+            let outcome = Outcome::conclude(evidence(status, stderr));
+            assert!(matches!(outcome, Outcome::QemuFailed { .. }), "{outcome:?}");
+        }
+    }
 
     fn end(shutdown: Option<&str>, cause: Option<Cause>, panic: Option<&str>) -> Outcome {
         let evidence = Evidence {

@@ -16,8 +16,7 @@ use serde_json::{Value, json};
 use super::check::check;
 use super::outcome::Evidence;
 use super::qmp::Qmp;
-use super::{Accelerator, Cause, Console, Launcher, Machine, Outcome, Publish, VmError, argv};
-use crate::platform::Arch;
+use super::{Accelerator, Cause, Console, GuestArch, Launcher, Machine, Outcome, Publish, VmError, argv};
 
 /// How long QEMU may take to end in good order before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
@@ -51,7 +50,7 @@ pub struct Vm {
     shared: Arc<Shared>,
     qmp: Qmp,
     serial: UnixStream,
-    arch: Arch,
+    arch: GuestArch,
     ports: Vec<Publish>,
 }
 
@@ -257,8 +256,10 @@ impl Vm {
     /// nothing about it is no error.
     pub fn press_power_button(&self) -> Result<(), VmError> {
         match self.arch {
-            Arch::Amd64 => self.qmp.ask("system_powerdown", Value::Null),
-            Arch::Arm64 => self.qmp.ask("send-key", json!({ "keys": [{ "type": "qcode", "data": "power" }] })),
+            GuestArch::Amd64 => self.qmp.ask("system_powerdown", Value::Null),
+            GuestArch::Arm64 | GuestArch::Riscv64 => {
+                self.qmp.ask("send-key", json!({ "keys": [{ "type": "qcode", "data": "power" }] }))
+            }
         }
         .map(drop)
     }

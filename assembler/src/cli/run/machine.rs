@@ -1,19 +1,17 @@
 //! From what the user names to a machine: a manifest is built first, an image becomes its disk.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::{Hardware, RunArgs};
+use super::{Hardware, RunArgs, net};
 use crate::cli::Global;
 use crate::cli::build::{self, BuildArgs, Input};
 use crate::digest::Digest;
-use crate::platform::Arch;
 use crate::vm::{
-    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, Image, Machine, Publish, Screen, Tools, Tpm, Writes, cidata,
-    find_uefi, with_console,
+    Boot, Bus, ControlSocket, DiskLayout, Drive, Firmware, GuestArch, Image, Machine, Screen, Tools, Tpm, VmError,
+    Writes, cidata, esp, find_secure, find_uefi, with_console,
 };
 use crate::write::format::Format;
 
@@ -22,21 +20,30 @@ use crate::write::format::Format;
 /// # Errors
 ///
 /// There is no such thing, it cannot be built, or its firmware is not installed.
-pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, global: &Global) -> anyhow::Result<Machine> {
+pub(super) fn machine(
+    args: &RunArgs,
+    arch: GuestArch,
+    control: &ControlSocket,
+    global: &Global,
+) -> anyhow::Result<Machine> {
     let hardware = &args.hardware;
     let (boot, image, firmware) = match image(&args.what)? {
         Some(Image::Program) if hardware.bios => {
             bail!("`{}` is a program of UEFI's: no BIOS boots it", args.what.display())
         }
+        // On a disk, which is made when there is a folder for it.
+        Some(Image::Program) if hardware.secure_boot.is_some() => (Boot::Drives, None, firmware(hardware, arch, true)?),
         Some(Image::Program) => {
             let boot = Boot::Kernel { kernel: args.what.clone(), initrd: None, cmdline: String::new() };
-            (boot, None, Firmware::Uefi(find_uefi(arch)?))
+            (boot, None, firmware(hardware, arch, true)?)
         }
         Some(image) => {
-            let by_uefi = hardware.uefi || (arch == Arch::Arm64 && !hardware.bios);
-            (Boot::Drives, Some(drive(hardware, &args.what, image, hardware.bus)), firmware(arch, by_uefi)?)
+            let by_uefi = hardware.uefi || (arch == GuestArch::Arm64 && !hardware.bios);
+            (Boot::Drives, Some(drive(hardware, &args.what, image, hardware.bus)), firmware(hardware, arch, by_uefi)?)
         }
-        None => (kernel(args, arch, global)?, None, firmware(arch, hardware.uefi)?),
+        // Before anything is built.
+        None if hardware.secure_boot.is_some() => return Err(VmError::Unlooked.into()),
+        None => (kernel(args, arch, global)?, None, firmware(hardware, arch, hardware.uefi)?),
     };
     let more = hardware.disk.iter().map(|path| extra(hardware, path));
     Ok(Machine {
@@ -47,24 +54,12 @@ pub(super) fn machine(args: &RunArgs, arch: Arch, control: &ControlSocket, globa
         screen: hardware.display.clone().map_or(Screen::None, Screen::Shown),
         shares: hardware.share.clone(),
         control: Some(control.path().to_owned()),
-        extra: card(hardware, &args.publish)?.into_iter().chain(args.extra.iter().cloned()).collect(),
+        extra: net::card(&hardware.net, &args.publish, &control.name())?
+            .into_iter()
+            .chain(args.extra.iter().cloned())
+            .collect(),
         ..Machine::new(arch, args.mem, boot)
     })
-}
-
-/// Arguments for a network card that is not on the user's own network.
-fn card(hardware: &Hardware, publish: &[Publish]) -> anyhow::Result<Vec<OsString>> {
-    if hardware.net == "user" {
-        return Ok(Vec::new());
-    }
-    if !publish.is_empty() {
-        bail!("`--publish` leads into `--net user` only");
-    }
-    if hardware.net == "none" {
-        return Ok(Vec::new());
-    }
-    let netdev = format!("{},id=net0", hardware.net);
-    Ok(["-netdev", &netdev, "-device", "virtio-net-pci,netdev=net0,romfile="].map(OsString::from).to_vec())
 }
 
 /// A folder for what a machine has beside its own files.
@@ -83,11 +78,11 @@ impl Drop for Beside {
     }
 }
 
-/// Put what a machine has beside its own files into a folder of its name: user data on a CD.
+/// Put what a machine has beside its own files into a folder of its name: user data on a CD, a program on a disk.
 ///
 /// # Errors
 ///
-/// There is no place, or the user data cannot be read.
+/// There is no place, or the user data or the program cannot be read.
 pub(super) fn beside(
     args: &RunArgs,
     machine: &mut Machine,
@@ -95,12 +90,16 @@ pub(super) fn beside(
     global: &Global,
 ) -> anyhow::Result<Option<Beside>> {
     let hardware = &args.hardware;
-    if hardware.metadata.is_none() && !hardware.tpm {
+    let program = machine.boot == Boot::Drives && image(&args.what)? == Some(Image::Program);
+    if hardware.metadata.is_none() && !hardware.tpm && !program {
         return Ok(None);
     }
     let folder = global.store()?.folder("machines").join(name);
     fs::create_dir_all(&folder).with_context(|| format!("could not make the folder `{}`", folder.display()))?;
     let beside = Beside { folder, kept: hardware.persist && hardware.tpm };
+    if program {
+        machine.drives.insert(0, esp(machine.arch, &args.what, &beside.folder.join("esp.img"))?);
+    }
     if let Some(file) = &hardware.metadata {
         machine.drives.push(cidata(file, &beside.folder.join("cidata.iso"))?);
     }
@@ -130,8 +129,13 @@ pub(super) fn tpm(
     Ok(Some(tpm))
 }
 
-fn firmware(arch: Arch, by_uefi: bool) -> anyhow::Result<Firmware> {
-    Ok(if by_uefi { Firmware::Uefi(find_uefi(arch)?) } else { Firmware::Board })
+fn firmware(hardware: &Hardware, arch: GuestArch, by_uefi: bool) -> anyhow::Result<Firmware> {
+    let built = || arch.built().map_err(|_| VmError::NoLoader { arch });
+    Ok(match &hardware.secure_boot {
+        Some(variables) => Firmware::Uefi(find_secure(built()?, variables.as_deref())?),
+        None if by_uefi => Firmware::Uefi(find_uefi(built()?)?),
+        None => Firmware::Board,
+    })
 }
 
 /// Tell what image a file is; nothing if it is none, or no file.
@@ -176,7 +180,7 @@ impl KernelFiles {
 }
 
 /// Find the kernel to boot: that of a NAME, or that of a manifest, which is built.
-fn kernel(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<Boot> {
+fn kernel(args: &RunArgs, arch: GuestArch, global: &Global) -> anyhow::Result<Boot> {
     let named = KernelFiles::of_name(&args.what);
     let files = if args.what.is_file() || args.what.as_os_str() == "-" {
         build_for_run(args, arch, global)?
@@ -191,11 +195,12 @@ fn kernel(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<Boot> {
 }
 
 /// Build a manifest into a folder of the store that is its own.
-fn build_for_run(args: &RunArgs, arch: Arch, global: &Global) -> anyhow::Result<KernelFiles> {
+fn build_for_run(args: &RunArgs, arch: GuestArch, global: &Global) -> anyhow::Result<KernelFiles> {
     let place = std::path::absolute(&args.what).context("could not find the working directory")?;
     let key = Digest::of(place.as_os_str().as_encoded_bytes()).short();
     let input =
         Input { manifests: vec![args.what.clone()], ssh_key: args.ssh_key.clone(), naming: args.naming.clone() };
+    let arch = arch.built()?;
     let dir = global.store()?.folder("run").join(format!("{key}-{arch}"));
     let build = BuildArgs::to_boot(input, vec![Format::KernelInitrd], arch, dir);
     build::build(&build, global)?;

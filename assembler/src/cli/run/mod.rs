@@ -3,6 +3,7 @@
 mod detach;
 mod launch;
 mod machine;
+mod net;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -16,8 +17,8 @@ use super::Global;
 use super::build::Naming;
 use crate::platform::Arch;
 use crate::vm::{
-    Accel, Bus, Cause, ControlSocket, HostFacts, Launcher, Memory, Outcome, Publish, Record, Share, SharedConsole,
-    Signal, Sink, Tools, Vm, attach, find_qemu, on_signal,
+    Accel, Bus, Cause, ControlSocket, GuestArch, HostFacts, Launcher, Memory, Outcome, Publish, Record, Share,
+    SharedConsole, Signal, Sink, Tools, Vm, attach, find_qemu, on_signal,
 };
 use anyhow::{Context, bail};
 
@@ -54,6 +55,7 @@ Examples:
   hullkit run web.qcow2 --uefi --bus nvme      boot an NVMe disk, by UEFI
   hullkit run web.iso --bus usb                boot an ISO as a USB stick; without --bus it is a CD
   hullkit run web.efi                          boot a unified kernel image, by UEFI
+  hullkit run web.efi --secure-boot=keys.fd    the same, if it is signed by a key of the firmware's variables keys.fd
   hullkit run web.raw --disk data --persist    add a disk; both keep what is written to them
   hullkit run web.yml --metadata me.yml --tpm  user data on a CD, and a TPM
   hullkit run web --timeout 60 --serial log    for scripts: give up after a minute, keep the console
@@ -67,9 +69,9 @@ pub struct RunArgs {
     /// .vmdk, .vhd, .vhdx, .vdi, .efi
     #[arg(value_name = "MANIFEST|NAME|IMAGE")]
     what: PathBuf,
-    /// Architecture of the guest: amd64 or arm64 [default: this machine's]
+    /// Architecture of the guest: amd64, arm64, or riscv64 for a kernel that was built elsewhere [default: this machine's]
     #[arg(long)]
-    arch: Option<Arch>,
+    arch: Option<GuestArch>,
     /// RAM of the guest: MiB as `256`, GiB as `1G`
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     mem: Memory,
@@ -118,6 +120,9 @@ struct Hardware {
     /// Start an x86 machine by BIOS, as it does for all but .efi
     #[arg(long, conflicts_with = "uefi")]
     bios: bool,
+    /// Start the machine by UEFI that starts only what is signed: by Microsoft's keys, or by those in FILE, the firmware's variables
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, conflicts_with = "bios")]
+    secure_boot: Option<Option<PathBuf>>,
     /// What the image is found on: virtio, ide, ahci, nvme, usb, scsi or cdrom [default: cdrom for .iso, else virtio]
     #[arg(long)]
     bus: Option<Bus>,
@@ -139,7 +144,8 @@ struct Hardware {
     /// A folder that the guest can mount over 9P by its tag; may be repeated
     #[arg(long, value_name = "TAG=DIR[:ro]")]
     share: Vec<Share>,
-    /// Its network card: user, none, or what QEMU's `-netdev` takes without `id`: tap,ifname=tap0,script=no
+    /// Its network card: user, none, tap=INTERFACE, socket=GROUP:PORT for all machines of that group, or what QEMU's `-netdev` takes
+    /// without `id`
     #[arg(long, value_name = "HOW", default_value = "user")]
     net: String,
 }
@@ -156,7 +162,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
         }
         detach::leave_terminal();
     }
-    let arch = args.arch.unwrap_or_else(Arch::host);
+    let arch = args.arch.unwrap_or_else(|| Arch::host().into());
     // Before anything is built: a missing QEMU should not cost a build.
     let qemu = find_qemu(arch, &std::env::var_os("PATH").unwrap_or_default())?;
     let choice = args.accel.choose(arch, &HostFacts::gather(), &qemu)?;

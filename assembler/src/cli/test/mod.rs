@@ -81,6 +81,9 @@ pub struct TestArgs {
     /// What runs the machines: auto, kvm or tcg
     #[arg(long, value_name = "HOW", default_value = "auto")]
     accel: Accel,
+    /// Start by UEFI that starts only what is signed: by Microsoft's keys, or by those in FILE, the firmware's variables
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    secure_boot: Option<Option<PathBuf>>,
     /// Do it so many times
     #[arg(long, value_name = "N", default_value = "1")]
     repeat: NonZeroU32,
@@ -184,6 +187,16 @@ fn cells(args: &TestArgs, what: &What, test: &Test) -> anyhow::Result<Vec<Cell>>
     }
     if cells.is_empty() {
         cells.extend(arches.into_iter().filter_map(|arch| subjects::usual(what, arch)));
+    }
+    if args.secure_boot.is_some() {
+        let secure: Vec<Cell> = cells.into_iter().map(Cell::by_secure_boot).collect::<Result<_, _>>()?;
+        // By BIOS and by UEFI are the same boot now.
+        cells = Vec::new();
+        secure.into_iter().for_each(|cell| {
+            if !cells.contains(&cell) {
+                cells.push(cell);
+            }
+        });
     }
     Ok(cells)
 }

@@ -193,6 +193,7 @@ impl<'s> Setting<'s> {
             memory: self.args.mem.unwrap_or(usual.memory),
             cpus: self.args.cpus.unwrap_or(usual.cpus),
             user_data: user_data.map(beside),
+            secure_boot: self.args.secure_boot.clone(),
             extra: self.args.extra.clone(),
         })
     }

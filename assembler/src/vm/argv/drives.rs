@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use super::Argv;
-use crate::vm::{Boot, Bus, Drive, Flash, Machine, Writes};
+use crate::vm::{Boot, Bus, Drive, Flash, GuestArch, Machine, Writes};
 
 /// Something that drives are plugged into, made once if any drive needs it.
 struct Controller {
@@ -21,7 +21,10 @@ const CONTROLLERS: [Controller; 3] = [
 ];
 
 /// Append the firmware's flash: its program, and a copy of its variables that is gone with the machine.
-pub(super) fn flash(argv: &mut Argv, flash: &Flash) {
+pub(super) fn flash(argv: &mut Argv, arch: GuestArch, flash: &Flash) {
+    if flash.secure && arch == GuestArch::Amd64 {
+        argv.option("-global", "driver=cfi.pflash01,property=secure,value=on");
+    }
     for (unit, file, writes) in [(0, &flash.code, "readonly=on"), (1, &flash.variables, "snapshot=on")] {
         let layout = if file.extension() == Some(OsStr::new("qcow2")) { "qcow2" } else { "raw" };
         argv.option("-drive", with_file(&format!("if=pflash,unit={unit},driver={layout},{writes}"), file));

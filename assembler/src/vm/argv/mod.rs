@@ -5,8 +5,7 @@ mod drives;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Boot, Bus, Firmware, Machine, Screen, Share};
-use crate::platform::Arch;
+use super::{Boot, Bus, Firmware, GuestArch, Machine, Screen, Share, lan};
 
 /// File descriptor on which QEMU inherits the guest's serial port: its standard input.
 const SERIAL_FD: u32 = 0;
@@ -59,13 +58,13 @@ pub fn argv(machine: &Machine, accelerator: Accelerator) -> Vec<OsString> {
     control(&mut argv, machine);
     tpm(&mut argv, machine);
     beside(&mut argv, machine);
-    if machine.arch == Arch::Arm64 {
-        // The power button of `virt` is a GPIO key unless firmware brings ACPI; distribution kernels for clouds
-        // have no driver for it. A keyboard has a power key too.
+    if machine.arch != GuestArch::Amd64 {
+        // The power button of arm64's `virt` is a GPIO key unless firmware brings ACPI; distribution kernels for clouds
+        // have no driver for it; riscv64's has none. A keyboard has a power key.
         argv.option("-device", "virtio-keyboard-pci");
     }
     if let Firmware::Uefi(flash) = &machine.firmware {
-        drives::flash(&mut argv, flash);
+        drives::flash(&mut argv, machine.arch, flash);
     }
     drives::drives(&mut argv, machine);
     drives::loose(&mut argv, machine);
@@ -106,8 +105,8 @@ fn tpm(argv: &mut Argv, machine: &Machine) {
     argv.option("-chardev", chardev);
     argv.option("-tpmdev", "emulator,id=tpm0,chardev=tpm0");
     let device = match machine.arch {
-        Arch::Amd64 => "tpm-tis,tpmdev=tpm0",
-        Arch::Arm64 => "tpm-tis-device,tpmdev=tpm0",
+        GuestArch::Amd64 => "tpm-tis,tpmdev=tpm0",
+        GuestArch::Arm64 | GuestArch::Riscv64 => "tpm-tis-device,tpmdev=tpm0",
     };
     argv.option("-device", device);
 }
@@ -121,8 +120,8 @@ fn beside(argv: &mut Argv, machine: &Machine) {
     };
     if let Some((socket, number)) = &machine.lan {
         argv.option("-netdev", with("stream,id=lan0,server=off,addr.type=unix,addr.path=", socket.as_os_str()));
-        // Locally administered, so that nobody else's card has it.
-        argv.option("-device", format!("virtio-net-pci,netdev=lan0,mac=52:54:00:4c:41:{number:02x},romfile="));
+        let mac = lan::mac(*number).map(|byte| format!("{byte:02x}")).join(":");
+        argv.option("-device", format!("virtio-net-pci,netdev=lan0,mac={mac},romfile="));
     }
     for Share { tag, folder, readonly } in &machine.shares {
         let access = if *readonly { ",readonly=on" } else { "" };
@@ -133,31 +132,35 @@ fn beside(argv: &mut Argv, machine: &Machine) {
 }
 
 /// Name the graphics card whose picture firmware and kernels draw.
-fn screen(arch: Arch) -> &'static str {
+fn screen(arch: GuestArch) -> &'static str {
     match arch {
-        Arch::Amd64 => "VGA",
-        Arch::Arm64 => "ramfb",
+        GuestArch::Amd64 => "VGA",
+        GuestArch::Arm64 => "ramfb",
+        GuestArch::Riscv64 => "bochs-display",
     }
 }
 
 fn board(machine: &Machine) -> &'static str {
     match machine.arch {
         // The older PC has the older disks.
-        Arch::Amd64 if machine.drives.iter().any(|drive| drive.bus == Bus::Ide) => "pc",
-        Arch::Amd64 => "q35",
-        Arch::Arm64 => "virt",
+        GuestArch::Amd64 if machine.drives.iter().any(|drive| drive.bus == Bus::Ide) => "pc",
+        // Only what runs in System Management Mode may then change the firmware's variables.
+        GuestArch::Amd64 if matches!(&machine.firmware, Firmware::Uefi(flash) if flash.secure) => "q35,smm=on",
+        GuestArch::Amd64 => "q35",
+        GuestArch::Arm64 | GuestArch::Riscv64 => "virt",
     }
 }
 
 /// Choose a processor: the host's own under KVM, else one that is cheap to translate.
-fn processor(arch: Arch, accelerator: Accelerator) -> &'static str {
+fn processor(arch: GuestArch, accelerator: Accelerator) -> &'static str {
     match (accelerator, arch) {
         (Accelerator::Kvm, _) => "host",
         // `max` has RDRAND, which seeds the kernel's random numbers at once; 57-bit addresses would add a level to
         // every page walk for memory that no guest here has.
-        (Accelerator::Tcg, Arch::Amd64) => "max,la57=off",
+        (Accelerator::Tcg, GuestArch::Amd64) => "max,la57=off",
         // `max` signs every return address in software and boots in 8 s instead of 2 s.
-        (Accelerator::Tcg, Arch::Arm64) => "cortex-a57",
+        (Accelerator::Tcg, GuestArch::Arm64) => "cortex-a57",
+        (Accelerator::Tcg, GuestArch::Riscv64) => "rv64",
     }
 }
 

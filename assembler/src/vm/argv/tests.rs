@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::platform::Arch;
 use crate::vm::{DiskLayout, Drive, Flash, LooseDisk, Writes};
 
-fn machine(arch: Arch) -> Machine {
+fn machine(arch: impl Into<GuestArch>) -> Machine {
     let boot = Boot::Kernel {
         kernel: PathBuf::from("out dir/web-kernel"),
         initrd: Some(PathBuf::from("out dir/web-initrd.img")),
@@ -29,7 +30,11 @@ fn disks(arch: Arch, drives: &[(&str, DiskLayout, Bus)]) -> Machine {
 }
 
 fn uefi() -> Firmware {
-    Firmware::Uefi(Flash { code: PathBuf::from("/fw/CODE.fd"), variables: PathBuf::from("/fw/VARS.qcow2") })
+    Firmware::Uefi(Flash {
+        code: PathBuf::from("/fw/CODE.fd"),
+        variables: PathBuf::from("/fw/VARS.qcow2"),
+        secure: false,
+    })
 }
 
 /// The arguments from the first one that is about firmware or drives.
@@ -225,4 +230,25 @@ fn a_screen_is_shown_where_it_is_asked_for() {
     let text =
         lines(&Machine { screen: Screen::Shown("vnc=:1".to_owned()), ..disks(Arch::Arm64, &[]) }, Accelerator::Tcg);
     assert!(text.contains("\n-display vnc=:1\n") && text.contains("\n-device ramfb"), "{text}");
+}
+
+#[test]
+fn secure_boot_keeps_the_guest_from_the_variables_where_it_can() {
+    let secure = |arch| {
+        let flash = Flash { code: "/fw/CODE.fd".into(), variables: "/fw/VARS.fd".into(), secure: true };
+        lines(&Machine { firmware: Firmware::Uefi(flash), ..disks(arch, &[]) }, Accelerator::Tcg)
+    };
+    let pc = secure(Arch::Amd64);
+    assert!(pc.contains("-machine q35,smm=on\n"), "{pc}");
+    assert!(pc.contains("-global driver=cfi.pflash01,property=secure,value=on\n"), "{pc}");
+    let arm = secure(Arch::Arm64);
+    assert!(arm.contains("-machine virt\n") && !arm.contains("-global"), "{arm}");
+}
+
+#[test]
+fn riscv64_is_a_virt_with_a_keyboard() {
+    let words = lines(&machine(GuestArch::Riscv64), Accelerator::Tcg);
+    for want in ["-machine virt\n", "-cpu rv64\n", "-device virtio-keyboard-pci\n", "-kernel out dir/web-kernel\n"] {
+        assert!(words.contains(want), "no `{want}`: {words}");
+    }
 }

@@ -1,4 +1,11 @@
-//! A network between machines: each sends whole Ethernet frames over a socket, and every frame goes to all the others. Nobody else is on it.
+//! A network between machines: each sends whole Ethernet frames over a socket, and every frame goes to all the others.
+//!
+//! In: the names of the machines. Out: a socket that each is plugged into. Beside them a [`Station`] is on it, which gives
+//! them addresses and knows their names; it leads nowhere else.
+
+mod dhcp;
+mod dns;
+mod station;
 
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
@@ -12,9 +19,15 @@ use std::time::Duration;
 
 use super::VmError;
 use super::control::folder;
+use station::Station;
+
+pub(super) use station::mac;
 
 /// Longest frame, in bytes: what a card sends in one piece if it leaves the cutting to others, with its headers.
 const LONGEST: usize = 80 << 10;
+
+/// Bytes in front of a frame: its length.
+const HEAD: usize = 4;
 
 /// Machines at once.
 const MOST: usize = 64;
@@ -42,24 +55,26 @@ struct Ports {
 impl Lan {
     /// Make a network that machines can be plugged into.
     ///
+    /// In: `names`, that of the machine with number 1 first (see [`Machine::lan`](super::Machine::lan)).
+    ///
     /// # Errors
     ///
     /// - [`VmError::Sockets`]: there is no safe folder for its socket.
-    pub fn new() -> Result<Self, VmError> {
+    pub fn new(names: Vec<String>) -> Result<Self, VmError> {
         let socket = folder()?.join(format!("{}-{}.lan", id(), MADE.fetch_add(1, Ordering::Relaxed)));
         let failed = |cause| VmError::Sockets { path: socket.clone(), cause };
         // Left by a process of the same number.
         let _ = fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).map_err(failed)?;
         let ports = Arc::new(Mutex::new(Ports::default()));
-        let owner = Arc::clone(&ports);
+        let (owner, station) = (Arc::clone(&ports), Arc::new(Station::new(names)));
         let accept = move || {
             for stream in listener.incoming().flatten() {
                 if lock(&owner).over {
                     return;
                 }
                 // A machine that cannot be served finds its cable cut.
-                let _ = plug(&owner, stream);
+                let _ = plug(&owner, &station, stream);
             }
         };
         thread::Builder::new().name("lan".to_owned()).spawn(accept).map_err(failed)?;
@@ -91,7 +106,7 @@ fn lock(ports: &Mutex<Ports>) -> std::sync::MutexGuard<'_, Ports> {
     ports.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn plug(ports: &Arc<Mutex<Ports>>, stream: UnixStream) -> io::Result<()> {
+fn plug(ports: &Arc<Mutex<Ports>>, station: &Arc<Station>, stream: UnixStream) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let reader = stream.try_clone()?;
     let number = {
@@ -104,11 +119,16 @@ fn plug(ports: &Arc<Mutex<Ports>>, stream: UnixStream) -> io::Result<()> {
         ports.streams.push((number, stream));
         number
     };
-    let owner = Arc::clone(ports);
+    let (owner, station) = (Arc::clone(ports), Arc::clone(station));
     let carry = move || {
         let mut reader = BufReader::new(reader);
         while let Ok(Some(frame)) = frame(&mut reader) {
-            lock(&owner).streams.retain_mut(|(port, stream)| *port == number || stream.write_all(&frame).is_ok());
+            let answer = station.answer(&frame[HEAD..]).map(with_head);
+            lock(&owner).streams.retain_mut(|(port, stream)| match &answer {
+                Some(answer) if *port == number => stream.write_all(answer).is_ok(),
+                None if *port == number => true,
+                _ => stream.write_all(&frame).is_ok(),
+            });
         }
         lock(&owner).streams.retain(|(port, _)| *port != number);
     };
@@ -121,16 +141,22 @@ fn plug(ports: &Arc<Mutex<Ports>>, stream: UnixStream) -> io::Result<()> {
 ///
 /// QEMU, `net/stream.c`: four bytes, big-endian, then so many of the frame.
 fn frame(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
-    let mut head = [0; 4];
+    let mut head = [0; HEAD];
     reader.read_exact(&mut head)?;
     let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
     if length > LONGEST {
         return Ok(None);
     }
-    let mut frame = vec![0; head.len() + length];
-    frame[..head.len()].copy_from_slice(&head);
-    reader.read_exact(&mut frame[head.len()..])?;
+    let mut frame = vec![0; HEAD + length];
+    frame[..HEAD].copy_from_slice(&head);
+    reader.read_exact(&mut frame[HEAD..])?;
     Ok(Some(frame))
+}
+
+/// Put its length in front of a frame.
+fn with_head(frame: Vec<u8>) -> Vec<u8> {
+    let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes()[..], &frame].concat()
 }
 
 #[cfg(test)]
@@ -139,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_frame_goes_to_all_the_others() {
-        let lan = Lan::new().expect("a network");
+        let lan = Lan::new(Vec::new()).expect("a network");
         let machine = || {
             let stream = UnixStream::connect(lan.socket()).expect("a port");
             stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
