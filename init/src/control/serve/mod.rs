@@ -203,16 +203,25 @@ pub fn pump<S: Sys>(host: &mut Host<S>) {
     let mut control = std::mem::take(&mut host.control);
     state::notice(host, &mut control);
     hand::settle(host, &mut control);
-    finish_sessions(&mut control);
-    let Control { links, events, .. } = &mut control;
+    while answer(host, &mut control) {}
+    bury(host, &mut control);
+    host.control = control;
+}
+
+/// Send what there is to send. Out: whether somebody who was behind has caught up: then there may be more for him, and no descriptor would tell.
+fn answer<S: Sys>(host: &Host<S>, control: &mut Control) -> bool {
+    finish_sessions(control);
+    let Control { links, events, .. } = control;
+    let mut caught_up = false;
     for link in links.values_mut() {
         let mut readers = std::mem::take(&mut link.readers);
         readers.retain_mut(|reader| reader.fill(link, host, events));
         link.readers = readers;
+        let behind = !link.has_room();
         link.write();
+        caught_up |= behind && link.has_room();
     }
-    bury(host, &mut control);
-    host.control = control;
+    caught_up
 }
 
 /// Pass on the last words of programs that have ended, and their exit codes.
