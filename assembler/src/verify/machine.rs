@@ -253,7 +253,7 @@ mod tests {
     fn a_script_is_done_for_a_card_that_has_no_ipxe() {
         let folder = tempfile::tempdir().expect("a folder");
         let name = folder.path().join("host");
-        let script = "#!ipxe\nset base ${cwduri}\nkernel host-kernel hullkit.root=${base}host-root.img quiet\nboot\n";
+        let script = "#!ipxe\nset base ${cwduri}\nkernel ${base}host-kernel initrd=host-netboot.img hullkit.root=${base}host-root.img quiet\nboot\n";
         fs::write(folder.path().join("host.ipxe"), script).expect("a file");
         let cell: Cell = "arm64 bios netboot".parse().expect("a cell");
         let Booted { boot, web, files, .. } = booted(&cell, &name, "").expect("a machine");

@@ -105,10 +105,15 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, hullkit: &Path, end: Instan
         // Who says nothing but on a console does not say when it has begun.
         Action::Console(wanted) => lines::console(host, wanted, step.within.map_or(end, |_| patience.deadline(host))),
         Action::Ends(wanted) => power::ends(host, *wanted, step.within.map_or(end, |_| patience.deadline(host))),
-        Action::Ctl(wanted) => until(host, patience, |host| {
-            answers(host)?;
-            ctl::ask(hullkit, &host.name(), wanted, patience.deadline(host)).map_err(Look::Wrong)
-        }),
+        Action::Ctl(wanted) => {
+            until(host, patience, |host| answers(host))?;
+            host.hang_up();
+            let asked = until(host, patience, |host| {
+                ctl::ask(hullkit, &host.name(), wanted, patience.deadline(host)).map_err(Look::Wrong)
+            });
+            host.call_again();
+            asked
+        }
         Action::Type(text) => {
             let typed = host.vm.keyboard().and_then(|mut keyboard| keyboard.write_all(text.as_bytes()));
             typed.map_err(|cause| format!("the console takes no keys: {cause}"))
