@@ -46,7 +46,7 @@ impl Build {
     }
 
     fn build(&self, case: &Case, place: &Place) -> anyhow::Result<PathBuf> {
-        let out = place.folder(&format!("{}-{}", case.name(), self.arch)).join("out");
+        let out = place.folder(&case.name()).join(self.arch.name());
         place::empty(&out)?;
         let more = if case.replace_init { &["--replace-init"][..] } else { &[] };
         place.build(&case.folder.join("host.yml"), &self.formats.join(","), self.arch, &out, more)

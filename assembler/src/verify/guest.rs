@@ -109,6 +109,12 @@ impl Guest {
         Ok(guest)
     }
 
+    /// Say no more and hear no more; what was said stays. The reader ends with it.
+    pub(super) fn hang_up(&self) {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    }
+
     /// Look at what was said.
     pub(super) fn said(&self) -> MutexGuard<'_, Said> {
         self.shared.lock()
@@ -189,9 +195,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // The reader ends with it.
-        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = stream.shutdown(std::net::Shutdown::Both);
+        self.hang_up();
     }
 }
 

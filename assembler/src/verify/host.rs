@@ -232,6 +232,20 @@ impl<'a> Host<'a> {
         })
     }
 
+    /// Let somebody else speak with its init: QEMU's end of the port takes one caller at a time.
+    pub(super) fn hang_up(&mut self) {
+        self.note_boot();
+        self.guest.hang_up();
+    }
+
+    /// Speak with its init again. One that is gone has said all it will.
+    pub(super) fn call_again(&mut self) {
+        let socket = self.machine.control.as_deref().unwrap_or(Path::new(""));
+        if let Ok(guest) = Guest::connect(socket) {
+            self.guest = guest;
+        }
+    }
+
     /// Give the name by which `hullkit ctl` reaches it.
     pub(super) fn name(&self) -> String {
         self.control.name()

@@ -3,9 +3,9 @@
 use std::fs;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use linuxkit_yaml::test::{Action, Host, Test};
-use std::sync::Arc;
 
 use super::VerifyError;
 use super::cell::{self, Cell, Starter};
@@ -256,4 +256,42 @@ fn image(cell: &Cell, file: PathBuf) -> Result<Parts, VerifyError> {
     };
     let drive = Drive { path: file.clone(), layout, bus: cell.bus.unwrap_or(Bus::Virtio), writes: Writes::Discarded };
     Ok((Boot::Drives, vec![drive], vec![file], None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_done_for_a_card_that_has_no_ipxe() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = folder.path().join("host");
+        let script = "#!ipxe\nset base ${cwduri}\nkernel ${base}host-kernel initrd=host-netboot.img hullkit.root=${base}host-root.img quiet\nboot\n";
+        fs::write(folder.path().join("host.ipxe"), script).expect("a file");
+        let cell: Cell = "arm64 bios netboot".parse().expect("a cell");
+        let Booted { boot, web, files, .. } = booted(&cell, &name, "").expect("a machine");
+        let base = web.expect("a server").base();
+        let Boot::Kernel { kernel, cmdline, .. } = boot else { panic!("{boot:?}") };
+        assert_eq!((kernel, files.len()), (folder.path().join("host-kernel"), 3));
+        assert!(cmdline.contains(&format!("hullkit.root={base}host-root.img quiet")), "{cmdline}");
+        let cell: Cell = "amd64 bios netboot".parse().expect("a cell");
+        let Booted { boot, web, .. } = booted(&cell, &name, "").expect("a machine");
+        let file = format!("{}host.ipxe", web.expect("a server").base());
+        assert_eq!(boot, Boot::Network { folder: folder.path().to_owned(), file });
+        fs::write(folder.path().join("host.ipxe"), "#!ipxe\n").expect("a file");
+        let cell: Cell = "arm64 netboot".parse().expect("a cell");
+        assert!(booted(&cell, &name, "").expect_err("no kernel").to_string().contains("it has no line `kernel`"));
+    }
+
+    #[test]
+    fn words_are_put_before_a_command_line_that_is_a_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = folder.path().join("host");
+        fs::write(folder.path().join("host-cmdline"), "quiet\n").expect("a file");
+        let Booted { boot, .. } = booted(&Cell::kernel(Arch::Amd64), &name, "debug").expect("a machine");
+        let Boot::Kernel { cmdline, .. } = boot else { panic!("{boot:?}") };
+        assert!(cmdline.starts_with("debug quiet"), "{cmdline}");
+        let error = booted(&"raw amd64".parse().expect("a cell"), &name, "debug").expect_err("it is inside");
+        assert!(error.to_string().contains("its command line is in the image"), "{error}");
+    }
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A host decides from inside: its init reports stages, states, health and failures over a virtio port, and is asked for the rest. The
-//! console's text is read only to say how far a host came that never answered.
+//! console's text is read for steps that ask for it, and to say how far a host came that never answered.
 //!
 //! Touches: QEMU, files of the test's own folder. Does not: build, or print.
 
@@ -15,7 +15,9 @@ mod cell;
 mod ctl;
 mod guest;
 mod host;
+mod lines;
 mod machine;
+mod power;
 pub mod probe;
 pub mod report;
 mod round;

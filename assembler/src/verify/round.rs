@@ -6,7 +6,7 @@ use linuxkit_yaml::test::{Action, Budget, Step, Wanted};
 use linuxkit_yaml::{Position, Spanned};
 
 use super::host::Host;
-use super::{Done, Last, Place, StepResult, Subject, Trial, services, step};
+use super::{Done, Last, Place, StepResult, Subject, Trial, power, services, step};
 use crate::vm::Outcome;
 
 /// Time between two looks at a boot that is not over.
@@ -99,7 +99,7 @@ fn power_off(hosts: &mut [Host<'_>]) -> Result<(), String> {
             host.over = true;
             Ok(())
         }
-        other => Err(format!("the host did not power off in order: {}", step::told(&other))),
+        other => Err(format!("the host did not power off in order: {}", power::told(&other))),
     })
 }
 
@@ -107,7 +107,7 @@ fn power_off(hosts: &mut [Host<'_>]) -> Result<(), String> {
 fn kill(hosts: &mut [Host<'_>]) -> Result<(), String> {
     hosts.iter_mut().filter(|host| !host.over).try_for_each(|host| {
         if let Some(outcome) = host.vm.ended_within(Duration::ZERO) {
-            return Err(format!("the host has ended: {}", step::told(&outcome)));
+            return Err(format!("the host has ended: {}", power::told(&outcome)));
         }
         host.end();
         Ok(())

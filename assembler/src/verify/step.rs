@@ -5,15 +5,15 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hullkit_init::control::protocol::{Exec, How, LogsWanted, Named, Reply, Request, State};
-use linuxkit_yaml::test::{Action, ConsoleLines, Disk, End, ExecAnswer, LogLines, Step, Wanted};
+use hullkit_init::control::protocol::{Exec, How, Named, Reply, Request, State};
+use linuxkit_yaml::test::{Action, ExecAnswer, Step, Wanted};
 
 use super::ctl;
 use super::guest::Unanswered;
 use super::host::Host;
 use super::probe::{self, Complaint};
-use super::services;
-use crate::vm::{Outcome, VmError};
+use super::{lines, power, services};
+use crate::vm::Outcome;
 
 /// How long something may take to become true, if a step does not say.
 const USUAL: Duration = Duration::from_secs(60);
@@ -25,13 +25,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 const REST: Duration = Duration::from_millis(500);
 
 /// How long init may take to answer a question that it answers at once.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// What of a program's output is shown.
 const SHOWN: usize = 4096;
 
 /// How a look ended that did not find what it should.
-enum Look {
+pub(super) enum Look {
     /// It may still come.
     Later(Complaint),
     /// Somebody was asked and did not give the right answer; they may be asked again.
@@ -54,7 +54,7 @@ impl From<Unanswered> for Look {
 
 /// How long a step has.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+pub(super) struct Patience {
     begun: Instant,
     within: Duration,
     end: Instant,
@@ -62,7 +62,7 @@ struct Patience {
 
 impl Patience {
     /// Tell when it is over. What firmware and kernel take does not count, or a test would say something else of each format.
-    fn deadline(&self, host: &Host<'_>) -> Instant {
+    pub(super) fn deadline(&self, host: &Host<'_>) -> Instant {
         let answered = host.guest.said().answered;
         answered.map_or(self.end, |answered| (answered.max(self.begun) + self.within).min(self.end))
     }
@@ -101,14 +101,19 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, hullkit: &Path, end: Instan
             };
             until(host, patience, |host| exec(host, &wanted, step.within.is_some(), patience))
         }
-        Action::Log(wanted) => until(host, patience, |host| log(host, wanted)),
+        Action::Log(wanted) => until(host, patience, |host| lines::log(host, wanted)),
         // Who says nothing but on a console does not say when it has begun.
-        Action::Console(lines) => console(host, lines, step.within.map_or(end, |_| patience.deadline(host))),
-        Action::Ends(wanted) => ends(host, *wanted, step.within.map_or(end, |_| patience.deadline(host))),
-        Action::Ctl(wanted) => until(host, patience, |host| {
-            answers(host)?;
-            ctl::ask(hullkit, &host.name(), wanted, patience.deadline(host)).map_err(Look::Wrong)
-        }),
+        Action::Console(wanted) => lines::console(host, wanted, step.within.map_or(end, |_| patience.deadline(host))),
+        Action::Ends(wanted) => power::ends(host, *wanted, step.within.map_or(end, |_| patience.deadline(host))),
+        Action::Ctl(wanted) => {
+            until(host, patience, |host| answers(host))?;
+            host.hang_up();
+            let asked = until(host, patience, |host| {
+                ctl::ask(hullkit, &host.name(), wanted, patience.deadline(host)).map_err(Look::Wrong)
+            });
+            host.call_again();
+            asked
+        }
         Action::Type(text) => {
             let typed = host.vm.keyboard().and_then(|mut keyboard| keyboard.write_all(text.as_bytes()));
             typed.map_err(|cause| format!("the console takes no keys: {cause}"))
@@ -116,18 +121,18 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, hullkit: &Path, end: Instan
         Action::PowerButton => host.vm.press_power_button().map_err(|error| error.to_string()),
         Action::Nmi => host.vm.inject_nmi().map_err(|error| error.to_string()),
         Action::PowerOn => host.again().map_err(|error| error.to_string()),
-        Action::Grow(disks) => grow(host, disks),
+        Action::Grow(disks) => power::grow(host, disks),
         Action::Kill(name) => kill(host, name, patience),
         Action::Stop(name) => named(host, Request::Stop(service(name)), patience),
         Action::Start(name) => named(host, Request::Start(service(name)), patience),
         Action::Restart(name) => named(host, Request::Restart(service(name)), patience),
-        Action::Unplug(name) => plug(host, name, false, patience),
-        Action::Plug(name) => plug(host, name, true, patience),
+        Action::Unplug(name) => power::plug(host, name, false, patience),
+        Action::Plug(name) => power::plug(host, name, true, patience),
         Action::Reboot => {
             until(host, patience, |host| answers(host))?;
             match host.go_down(How::Reboot, patience.deadline(host)) {
                 Outcome::Rebooted => {}
-                other => return Err(format!("the host did not reboot in order: {}", told(&other))),
+                other => return Err(format!("the host did not reboot in order: {}", power::told(&other))),
             }
             host.again().map_err(|error| error.to_string())
         }
@@ -145,7 +150,7 @@ pub(super) fn take(step: &Step, host: &mut Host<'_>, hullkit: &Path, end: Instan
 }
 
 /// Look until it is true, the time is over, or the host is lost.
-fn until(
+pub(super) fn until(
     host: &mut Host<'_>,
     patience: Patience,
     mut look: impl FnMut(&mut Host<'_>) -> Result<(), Look>,
@@ -182,7 +187,7 @@ fn begun(host: &Host<'_>, patience: Patience) -> Result<(), Look> {
     }
 }
 
-fn answers(host: &Host<'_>) -> Result<(), Look> {
+pub(super) fn answers(host: &Host<'_>) -> Result<(), Look> {
     match host.guest.said().version {
         Some(_) => Ok(()),
         None => Err(Look::Later("init has not answered yet".to_owned())),
@@ -239,27 +244,6 @@ fn exec(host: &Host<'_>, wanted: &ExecAnswer, patient: bool, patience: Patience)
     Err(if patient { Look::Wrong(complaint) } else { Look::Never(complaint) })
 }
 
-fn log(host: &Host<'_>, wanted: &LogLines) -> Result<(), Look> {
-    answers(host)?;
-    let services = wanted.service.iter().map(|name| name.value.clone()).collect();
-    let logs = LogsWanted { services, follow: false, tail: None };
-    let answers = host.guest.call(Request::Logs(logs), Instant::now() + ANSWER)?;
-    let (mut found, mut unwanted) = (wanted.contains.is_none(), None);
-    for reply in &answers.replies {
-        let Reply::Line(line) = reply else { continue };
-        found |= wanted.contains.as_ref().is_some_and(|text| line.text.contains(text));
-        if wanted.never.as_ref().is_some_and(|text| line.text.contains(text)) {
-            unwanted
-                .get_or_insert_with(|| format!("`{}` printed {}", line.service, probe::shown(line.text.as_bytes())));
-        }
-    }
-    match (unwanted, &wanted.contains) {
-        (Some(complaint), _) => Err(Look::Never(complaint)),
-        (None, Some(text)) if !found => Err(format!("nothing printed has `{text}`").into()),
-        _ => Ok(()),
-    }
-}
-
 fn service(name: &str) -> Named {
     Named { service: name.to_owned() }
 }
@@ -285,72 +269,4 @@ fn kill(host: &mut Host<'_>, name: &str, patience: Patience) -> Result<(), Compl
             None => Ok(()),
         }
     })
-}
-
-/// Wait for lines of the console: some in their order, others wherever they are.
-fn console(host: &mut Host<'_>, wanted: &ConsoleLines, deadline: Instant) -> Result<(), Complaint> {
-    let find = |text: &String, seen: &mut u64| {
-        let found = host.vm.console().wait_for(seen, |line| line.contains(text), deadline);
-        found.map(drop).map_err(|missed| format!("the console never showed `{text}`: {missed}"))
-    };
-    let mut seen = host.seen;
-    wanted.contains.iter().try_for_each(|text| find(text, &mut seen))?;
-    wanted.anywhere.iter().try_for_each(|text| find(text, &mut 0))?;
-    host.seen = seen;
-    Ok(())
-}
-
-/// Wait for a host's end.
-fn ends(host: &mut Host<'_>, wanted: End, deadline: Instant) -> Result<(), Complaint> {
-    let begun = Instant::now();
-    let Some(outcome) = host.vm.ended_within(deadline.saturating_duration_since(begun)) else {
-        return Err(format!("the host still runs, after {:.0} s", begun.elapsed().as_secs_f64()));
-    };
-    let as_wanted = matches!(
-        (wanted, &outcome),
-        (End::PoweredOff, Outcome::PoweredOff)
-            | (End::Rebooted, Outcome::Rebooted)
-            | (End::Panicked, Outcome::Panicked { .. })
-    );
-    if as_wanted {
-        host.over = true;
-        return Ok(());
-    }
-    Err(told(&outcome))
-}
-
-/// Take the power away, make disks longer, and give it back.
-fn grow(host: &mut Host<'_>, disks: &[Disk]) -> Result<(), Complaint> {
-    let _ = host.vm.stop();
-    for Disk { name, size, .. } in disks {
-        host.grow(name, size.0).map_err(|cause| format!("could not make `{name}` {size} long: {cause}"))?;
-    }
-    host.again().map_err(|error| error.to_string())
-}
-
-/// Pull something out, or plug it in again.
-fn plug(host: &mut Host<'_>, name: &str, plugged: bool, patience: Patience) -> Result<(), Complaint> {
-    let failed = |error: VmError| error.to_string();
-    let Some((device, id)) = host.loose(name) else { return host.vm.set_link(plugged).map_err(failed) };
-    if plugged {
-        return host.vm.plug(&device).map_err(failed);
-    }
-    host.vm.unplug(&id).map_err(failed)?;
-    until(host, patience, |host| match host.vm.has_device(&id) {
-        Ok(true) => Err(format!("the guest does not let go of `{name}`").into()),
-        Ok(false) => Ok(()),
-        Err(error) => Err(Look::Never(error.to_string())),
-    })
-}
-
-/// Say how a machine ended.
-pub(super) fn told(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::PoweredOff => "it powered off".to_owned(),
-        Outcome::Rebooted => "it reset itself".to_owned(),
-        Outcome::Panicked { line } => format!("its kernel panicked: {line}"),
-        Outcome::TimedOut => "it did not end in time".to_owned(),
-        Outcome::Killed => "it was ended".to_owned(),
-        Outcome::QemuFailed { stderr } => format!("QEMU failed: {stderr}"),
-    }
 }
