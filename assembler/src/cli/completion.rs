@@ -21,6 +21,7 @@ pub struct CompletionArgs {
 /// Standard output refuses it.
 pub fn run(args: &CompletionArgs) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "hullkit", &mut script);
+    let mut command = super::Cli::command().mut_subcommand("ctl", super::ctl::for_shells);
+    clap_complete::generate(args.shell, &mut command, "hullkit", &mut script);
     io::stdout().write_all(&script).context("could not write the completion script")
 }

@@ -22,6 +22,30 @@ Examples:
   hullkit ctl --vm web exec -it nginx /bin/sh
   hullkit ctl --vm web --json health";
 
+/// The first words that `hullctl` knows, and what they are for, as shells show them.
+const COMMANDS: [(&str, &str); 14] = [
+    ("ps", "Every container: state, health, restarts, memory"),
+    ("health", "Whether services are well, as an exit code"),
+    ("logs", "What was printed"),
+    ("exec", "Run a program in a container"),
+    ("start", "Start services by hand"),
+    ("stop", "Stop services by hand"),
+    ("restart", "Stop services and start them again"),
+    ("kill", "Kill services as a crash would"),
+    ("boot", "When the stages of the boot began"),
+    ("events", "What happens, from the start of the boot on"),
+    ("metrics", "The host's figures, as Prometheus reads them"),
+    ("poweroff", "Stop the services in order and switch off"),
+    ("reboot", "Stop the services in order and start again"),
+    ("halt", "Stop the services in order and stand still"),
+];
+
+/// Describe `ctl` for a shell, which completes commands that are words like any other to clap.
+pub(super) fn for_shells(ctl: clap::Command) -> clap::Command {
+    let commands = COMMANDS.map(|(name, about)| clap::Command::new(name).about(about));
+    ctl.subcommands(commands).disable_help_subcommand(true)
+}
+
 /// What `hullkit ctl` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, disable_help_flag = true)]
@@ -64,4 +88,23 @@ fn connect(path: &Path) -> Result<UnixStream, CtlError> {
 fn machine(name: Option<&str>) -> anyhow::Result<PathBuf> {
     let name = name.map_or_else(machines::only, |name| Ok(name.to_owned()));
     Ok(machine_socket(&name.context("`--vm NAME` says which machine")?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_shells_show_is_one_and_no_other_is() {
+        let listed = AFTER_HELP.trim_start_matches("Commands: ").split(';').next().unwrap_or_default();
+        assert!(COMMANDS.map(|(name, _)| name).into_iter().eq(listed.split(", ")), "{listed}");
+        for (name, _) in COMMANDS {
+            // Nobody is asked: words that are none end with 2.
+            let refused = |_: Option<&Path>| Err(CtlError::Refused("nobody is there".to_owned()));
+            let words = if name == "exec" { vec![name, "web", "true"] } else { vec![name, "web"] };
+            let alone = hullctl::run([OsString::from(name)], refused);
+            let with = hullctl::run(words.into_iter().map(OsString::from), refused);
+            assert!(alone == 1 || with == 1, "{name}: {alone} {with}");
+        }
+    }
 }
