@@ -78,11 +78,11 @@ pub(super) fn take(trial: &Trial<'_>, hosts: &mut [Host<'_>], end: Instant) -> V
         record.add(name, &Position::default(), || step::still_healthy(host, wanted, end));
     }
     if hosts.iter().any(|host| !host.over) {
-        let (name, end): (_, fn(&mut [Host<'_>]) -> Result<(), String>) = match trial.last {
-            Last::PowerOff => ("power off", power_off),
-            Last::Kill => ("it runs to the end", kill),
-        };
-        record.add(name.to_owned(), &Position::default(), || end(hosts));
+        let name = if trial.last == Last::PowerOff { "power off" } else { "it runs to the end" };
+        record.add(name.to_owned(), &Position::default(), || match trial.last {
+            Last::PowerOff => power_off(hosts),
+            Last::Kill => kill(hosts),
+        });
     }
     for text in &trial.test.never {
         let name = format!("no line of the console has `{}`", text.value);
