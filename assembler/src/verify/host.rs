@@ -348,6 +348,7 @@ impl<'a> Host<'a> {
 
     /// Let others attach to its console. Out: the name by which they, and `hullkit ctl`, reach it; nothing if it has ended.
     pub(super) fn offer(&mut self) -> Option<String> {
+        self.hang_up();
         let runs = self.vm.ended_within(Duration::ZERO).is_none();
         let keyboard = self.vm.keyboard().ok().filter(|_| runs)?;
         // Without a console it can still be asked.
