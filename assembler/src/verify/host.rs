@@ -152,8 +152,10 @@ impl<'a> Host<'a> {
         said.failure().is_some()
             || said.foreign().is_some()
             || self.vm.console().panic_line().is_some()
-            || self.vm.console().wait_for(&mut 0, cause::is_refusal, Instant::now()).is_ok()
             || self.vm.ended_within(Duration::ZERO).is_some()
+            // A host that answers was started by something that was not refused; then the whole console need not be read at every look.
+            || said.answered.is_none()
+                && self.vm.console().wait_for(&mut 0, cause::is_refusal, Instant::now()).is_ok()
     }
 
     /// Tell it to switch itself off in order.

@@ -165,40 +165,33 @@ fn settled(test: Test, args: &TestArgs) -> Test {
 fn cells(args: &TestArgs, what: &What, test: &Test) -> anyhow::Result<Vec<Cell>> {
     let arches = if args.arch.is_empty() { vec![Arch::host()] } else { args.arch.clone() };
     let mut cells = Vec::new();
-    let mut add = |more: Vec<Cell>| {
-        more.into_iter().for_each(|cell| {
-            if !cells.contains(&cell) {
-                cells.push(cell)
-            }
-        })
-    };
     if args.matrix.is_empty() {
         for line in &test.matrix {
             for arch in &arches {
                 let refused = |error: VerifyError| test.diagnose(&line.at, error.to_string());
-                add(matrix(line, *arch).map_err(|error| linuxkit_yaml::ManifestError::from(refused(error)))?);
+                cells.extend(matrix(line, *arch).map_err(|error| linuxkit_yaml::ManifestError::from(refused(error)))?);
             }
         }
     }
     for line in &args.matrix {
         for arch in &arches {
-            add(matrix(line, *arch)?);
+            cells.extend(matrix(line, *arch)?);
         }
     }
     if cells.is_empty() {
         cells.extend(arches.into_iter().filter_map(|arch| subjects::usual(what, arch)));
     }
     if args.secure_boot.is_some() {
-        let secure: Vec<Cell> = cells.into_iter().map(Cell::by_secure_boot).collect::<Result<_, _>>()?;
-        // By BIOS and by UEFI are the same boot now.
-        cells = Vec::new();
-        secure.into_iter().for_each(|cell| {
-            if !cells.contains(&cell) {
-                cells.push(cell);
-            }
-        });
+        cells = cells.into_iter().map(Cell::by_secure_boot).collect::<Result<_, _>>()?;
     }
-    Ok(cells)
+    // Lines may mean the same boot, and with Secure Boot by BIOS and by UEFI are one.
+    let mut once = Vec::new();
+    for cell in cells {
+        if !once.contains(&cell) {
+            once.push(cell);
+        }
+    }
+    Ok(once)
 }
 
 /// Print and write what came of it.
