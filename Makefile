@@ -16,6 +16,7 @@ CROSS_amd64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 CROSS_arm64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 STUB_amd64 := linuxx64.efi.stub
 STUB_arm64 := linuxaa64.efi.stub
+PROGRAMS := hullkit-init hullkit-fetch hullkit-metadata hullkit-storage
 QEMU_amd64 := qemu-system-x86
 QEMU_arm64 := qemu-system-arm
 JUDGES := binutils busybox-static cpio dnsmasq-base docker-registry dosfstools e2fsprogs erofs-utils fdisk gdisk genisoimage iproute2 kmod libarchive-tools mount mtools openssl python3 qemu-system-misc qemu-utils sbsigntool skopeo squashfs-tools swtpm umoci util-linux xorriso xz-utils zstd
@@ -38,30 +39,22 @@ UPPER_TARGET = $(shell echo $(TARGET_$1) | tr a-z- A-Z_)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: deps-build $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=metadata-%) $(ARCHES:%=storage-%) $(ARCHES:%=stub-%) ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
+build: deps-build init stubs ## build target/release/hullkit, with an init and a boot stub for each of ARCHES inside
 	cargo build --release --locked --workspace
 
-init: $(ARCHES:%=init-%) $(ARCHES:%=fetch-%) $(ARCHES:%=metadata-%) $(ARCHES:%=storage-%) ## build PID 1, what fetches its root, asks for metadata and takes disks, for each of ARCHES
+init: $(ARCHES:%=init-%) ## build PID 1, what fetches its root, asks for metadata and takes disks, for each of ARCHES
 
-# A static program: its package, its architecture, where it is put.
+# Static programs: their packages, their architecture, their files, the folder they are put into. All of them in one run of cargo, so
+# that what several need is compiled once.
 define static
 @$(MAKE) --no-print-directory deps-init-$2
 CARGO_ENCODED_RUSTFLAGS=$(INIT_FLAGS) RUSTC="$(call RUSTC_FOR,$2)" CARGO_TARGET_$(call UPPER_TARGET,$2)_LINKER=$(call LINKER_FOR,$2) \
-    cargo build --locked -p $1 --profile init --target $(TARGET_$2) --target-dir target/cross-$2
-@install -D -C "target/cross-$2/$(TARGET_$2)/init/$(notdir $3)" "target/$3"
+    cargo build --locked $(addprefix -p ,$1) --profile init --target $(TARGET_$2) --target-dir target/cross-$2
+@install -d target/$4/$2 && cd target/cross-$2/$(TARGET_$2)/init && install -C $3 "$(CURDIR)/target/$4/$2"
 endef
 
 init-%:
-	$(call static,hullkit-init,$*,init/$*/hullkit-init)
-
-fetch-%:
-	$(call static,hullkit-fetch,$*,fetch/$*/hullkit-fetch)
-
-metadata-%:
-	$(call static,hullkit-metadata,$*,metadata/$*/hullkit-metadata)
-
-storage-%:
-	$(call static,hullkit-storage,$*,storage/$*/hullkit-storage)
+	$(call static,$(PROGRAMS),$*,$(PROGRAMS),init)
 
 stubs: $(ARCHES:%=stub-%) ## fetch systemd's boot stub for each of ARCHES, with its notice
 
@@ -77,7 +70,7 @@ fetch-stub-%:
 checker: $(ARCHES:%=checker-%) ## build the program that looks around inside the tests' containers
 
 checker-%:
-	$(call static,hullkit-checker,$*,checker/$*/checker)
+	$(call static,hullkit-checker,$*,checker,checker)
 
 # rustup first; where it cannot fetch a target, Debian's own compiler and standard library.
 deps-init-%:

@@ -1,21 +1,11 @@
-//! PID 1, what fetches its root, what asks for metadata, what takes disks into use, and systemd's boot stub, carried inside this program so that a build needs nothing else.
+//! PID 1, the programs it starts, and systemd's boot stub, carried inside this program so that a build needs nothing else.
+
+use std::fmt;
 
 use crate::platform::Arch;
 
-/// The architectures this program was built with, each with the bytes of its static `hullkit-init`.
-const INITS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/inits.rs"));
-
-/// The same, each with the bytes of its static `hullkit-fetch`.
-const FETCHERS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/fetchers.rs"));
-
-/// The same, each with the bytes of its static `hullkit-metadata`.
-const METADATA: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/metadata.rs"));
-
-/// The same, each with the bytes of its static `hullkit-storage`.
-const STORAGE: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/storage.rs"));
-
-/// The same, each with the bytes of its stub.
-const STUBS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
+/// What this program was built with: name, architecture, bytes.
+const CARRIED: &[(&str, &str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/carried.rs"));
 
 /// Whose work the stubs are and under which terms it may be passed on, as Debian's package says; empty if there are none.
 ///
@@ -23,101 +13,75 @@ const STUBS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/stubs.rs"))
 /// the headers that name what was added; `boot.stub` in a manifest puts another one in its place.
 pub const STUB_NOTICE: &str = include!(concat!(env!("OUT_DIR"), "/notice.rs"));
 
-/// This `hullkit` carries no init for the wanted architecture.
+/// What goes into images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// PID 1.
+    Init,
+    /// Fetches a root from a web server.
+    Fetch,
+    /// Asks for metadata.
+    Metadata,
+    /// Takes disks into use.
+    Storage,
+    /// UEFI starts it, and it starts the kernel it is joined with: systemd-stub.
+    Stub,
+}
+
+impl Program {
+    /// Its name in the table and in a build's `manifest.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Fetch => "fetch",
+            Self::Metadata => "metadata",
+            Self::Storage => "storage",
+            Self::Stub => "stub",
+        }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Init => "an init",
+            Self::Fetch => "a hullkit-fetch",
+            Self::Metadata => "a hullkit-metadata",
+            Self::Storage => "a hullkit-storage",
+            Self::Stub => "a boot stub",
+        })
+    }
+}
+
+/// This `hullkit` does not carry a program for the wanted architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this hullkit was built without an init for {arch}; build it with `make init ARCH={arch}` and then `make`")]
-pub struct NoInit {
-    /// The architecture that is missing.
+#[error("this hullkit was built without {program} for {arch}; build it with {}", remedy(*.program))]
+pub struct NotCarried {
+    /// What is missing.
+    pub program: Program,
+    /// For what.
     pub arch: Arch,
 }
 
-/// This `hullkit` carries nothing for the wanted architecture that fetches a root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this hullkit was built without a hullkit-fetch for {arch}; build it with `make init` and then `make`, or say `--root ram`"
-)]
-pub struct NoFetcher {
-    /// The architecture that is missing.
-    pub arch: Arch,
+fn remedy(program: Program) -> &'static str {
+    match program {
+        Program::Init => "`make init` and then `make`",
+        Program::Fetch => "`make init` and then `make`, or say `--root ram`",
+        Program::Metadata => "`make init` and then `make`, or leave out `metadata`",
+        Program::Storage => "`make init` and then `make`, or leave out `storage`",
+        Program::Stub => "`make stubs` and then `make`, or name one in `boot.stub`",
+    }
 }
 
-/// This `hullkit` carries nothing for the wanted architecture that asks for metadata.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this hullkit was built without a hullkit-metadata for {arch}; build it with `make init` and then `make`, or leave out `metadata`"
-)]
-pub struct NoMetadata {
-    /// The architecture that is missing.
-    pub arch: Arch,
-}
-
-/// This `hullkit` carries nothing for the wanted architecture that takes disks into use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this hullkit was built without a hullkit-storage for {arch}; build it with `make init` and then `make`, or leave out `storage`"
-)]
-pub struct NoStorage {
-    /// The architecture that is missing.
-    pub arch: Arch,
-}
-
-/// This `hullkit` carries no boot stub for the wanted architecture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this hullkit was built without a boot stub for {arch}; build it with `make stubs` and then `make`, or name one in `boot.stub`"
-)]
-pub struct NoStub {
-    /// The architecture that is missing.
-    pub arch: Arch,
-}
-
-/// Give the program that runs as PID 1 on `arch`: a static ELF executable, the same bytes for one release of Hullkit.
+/// Give a program: a static ELF executable, or a PE one if it is the stub; the same bytes for one release of Hullkit.
 ///
 /// # Errors
 ///
-/// - [`NoInit`]: it was not there when this program was compiled.
-pub fn init(arch: Arch) -> Result<&'static [u8], NoInit> {
-    find(INITS, arch).ok_or(NoInit { arch })
-}
-
-/// Give the program that fetches a root from a web server on `arch`: a static ELF executable.
-///
-/// # Errors
-///
-/// - [`NoFetcher`]: it was not there when this program was compiled.
-pub fn fetch(arch: Arch) -> Result<&'static [u8], NoFetcher> {
-    find(FETCHERS, arch).ok_or(NoFetcher { arch })
-}
-
-/// Give the program that asks for metadata on `arch`: a static ELF executable.
-///
-/// # Errors
-///
-/// - [`NoMetadata`]: it was not there when this program was compiled.
-pub fn metadata(arch: Arch) -> Result<&'static [u8], NoMetadata> {
-    find(METADATA, arch).ok_or(NoMetadata { arch })
-}
-
-/// Give the program that takes disks into use on `arch`: a static ELF executable.
-///
-/// # Errors
-///
-/// - [`NoStorage`]: it was not there when this program was compiled.
-pub fn storage(arch: Arch) -> Result<&'static [u8], NoStorage> {
-    find(STORAGE, arch).ok_or(NoStorage { arch })
-}
-
-/// Give the program that UEFI starts on `arch` and that starts the kernel it is joined with: systemd-stub.
-///
-/// # Errors
-///
-/// - [`NoStub`]: it was not there when this program was compiled.
-pub fn stub(arch: Arch) -> Result<&'static [u8], NoStub> {
-    find(STUBS, arch).ok_or(NoStub { arch })
-}
-
-fn find(table: &[(&str, &'static [u8])], arch: Arch) -> Option<&'static [u8]> {
-    table.iter().find(|(name, _)| *name == arch.name()).map(|(_, bytes)| *bytes)
+/// - [`NotCarried`]: it was not there when this program was compiled.
+pub fn program(program: Program, arch: Arch) -> Result<&'static [u8], NotCarried> {
+    let mut carried = CARRIED.iter().filter(|(name, of, _)| *name == program.name() && *of == arch.name());
+    carried.next().map(|(_, _, bytes)| *bytes).ok_or(NotCarried { program, arch })
 }
 
 #[cfg(test)]
@@ -128,7 +92,7 @@ mod tests {
     #[test]
     fn each_stub_is_a_program_for_its_machine_and_has_its_notice() {
         for (arch, machine) in [(Arch::Amd64, pe::Machine::X64), (Arch::Arm64, pe::Machine::Arm64)] {
-            match stub(arch) {
+            match program(Program::Stub, arch) {
                 Ok(bytes) => {
                     let image = pe::read(&Sparse::of_bytes(bytes)).unwrap();
                     assert_eq!(image.coff.machine.get(), machine.number());

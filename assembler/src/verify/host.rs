@@ -146,11 +146,16 @@ impl<'a> Host<'a> {
         found.map(|port| port.host)
     }
 
-    /// Tell whether nothing good can come any more.
+    /// Tell whether no good answer can come any more.
     pub(super) fn is_lost(&self) -> bool {
+        let foreign = self.guest.said().foreign().is_some();
+        foreign || self.has_failed()
+    }
+
+    /// Tell whether the boot has ended before the host was up, or its kernel or machine has.
+    pub(super) fn has_failed(&self) -> bool {
         let said = self.guest.said();
         said.failure().is_some()
-            || said.foreign().is_some()
             || self.vm.console().panic_line().is_some()
             || self.vm.ended_within(Duration::ZERO).is_some()
             // A host that answers was started by something that was not refused; then the whole console need not be read at every look.

@@ -1,6 +1,6 @@
 //! Lines that a host printed: of its services, as init keeps them, and of its console.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hullkit_init::control::protocol::{LogsWanted, Reply, Request};
 use linuxkit_yaml::test::{ConsoleLines, LogLines};
@@ -8,6 +8,13 @@ use linuxkit_yaml::test::{ConsoleLines, LogLines};
 use super::host::Host;
 use super::probe::{self, Complaint};
 use super::step::{ANSWER, Look, answers};
+use crate::vm::Missed;
+
+/// Time between two looks at whether a host has failed whose lines are waited for.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a host whose boot has failed may go on to print: it says why, and may then wait for a key or before it starts again.
+const LAST_LINES: Duration = Duration::from_secs(15);
 
 /// Look for lines of services, of the kernel and of init.
 pub(super) fn log(host: &Host<'_>, wanted: &LogLines) -> Result<(), Look> {
@@ -33,13 +40,26 @@ pub(super) fn log(host: &Host<'_>, wanted: &LogLines) -> Result<(), Look> {
 
 /// Wait for lines of the console: some in their order, others wherever they are.
 pub(super) fn console(host: &mut Host<'_>, wanted: &ConsoleLines, deadline: Instant) -> Result<(), Complaint> {
-    let find = |text: &String, seen: &mut u64| {
-        let found = host.vm.console().wait_for(seen, |line| line.contains(text), deadline);
-        found.map(drop).map_err(|missed| format!("the console never showed `{text}`: {missed}"))
-    };
     let mut seen = host.seen;
-    wanted.contains.iter().try_for_each(|text| find(text, &mut seen))?;
-    wanted.anywhere.iter().try_for_each(|text| find(text, &mut 0))?;
+    wanted.contains.iter().try_for_each(|text| find(host, text, &mut seen, deadline))?;
+    wanted.anywhere.iter().try_for_each(|text| find(host, text, &mut 0, deadline))?;
     host.seen = seen;
     Ok(())
+}
+
+/// Wait for one of them; of a host whose boot has failed, only a moment longer.
+fn find(host: &Host<'_>, text: &str, seen: &mut u64, mut deadline: Instant) -> Result<(), Complaint> {
+    let mut failed = false;
+    loop {
+        let look = deadline.min(Instant::now() + LOOK);
+        match host.vm.console().wait_for(seen, |line| line.contains(text), look) {
+            Ok(_) => return Ok(()),
+            Err(Missed::TimedOut) if look < deadline => {
+                if !failed && host.has_failed() {
+                    (failed, deadline) = (true, deadline.min(Instant::now() + LAST_LINES));
+                }
+            }
+            Err(missed) => return Err(format!("the console never showed `{text}`: {missed}")),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use super::{Job, formats, stages};
 use crate::digest::Digest;
-use crate::embedded;
+use crate::embedded::{self, Program};
 use crate::format::parallel::in_order;
 use crate::format::sparse::Sparse;
 use crate::format::tar::read::Limits;
@@ -57,7 +57,7 @@ pub(super) fn stub(boot: &boot::Boot, store: &Store, arch: Arch) -> anyhow::Resu
             let bytes = std::fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
             Ok(Cow::Owned(bytes))
         }
-        None => Ok(Cow::Borrowed(embedded::stub(arch)?)),
+        None => Ok(Cow::Borrowed(embedded::program(Program::Stub, arch)?)),
     }
 }
 

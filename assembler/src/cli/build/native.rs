@@ -8,7 +8,7 @@ use super::super::progress;
 use super::disks::{self, Made};
 use super::{Job, formats, stages};
 use crate::digest::Digest;
-use crate::embedded;
+use crate::embedded::{self, Program};
 use crate::format::tar::read::Limits;
 use crate::plan::boot::Root;
 use crate::plan::{self, Plan};
@@ -57,27 +57,27 @@ type Carried = BTreeMap<&'static str, &'static [u8]>;
 
 /// Find the programs that the host needs: PID 1, and what that starts.
 fn carried(plan: &Plan, roots: &BTreeSet<Root>) -> anyhow::Result<Carried> {
-    let mut programs = Carried::from([("init", embedded::init(plan.arch)?)]);
-    if roots.contains(&Root::Web) {
-        programs.insert("fetch", embedded::fetch(plan.arch)?);
-    }
-    if plan.system.metadata.is_some() {
-        programs.insert("metadata", embedded::metadata(plan.arch)?);
-    }
-    if plan.storage.is_some() {
-        programs.insert("storage", embedded::storage(plan.arch)?);
+    let needed = [
+        (Program::Init, true),
+        (Program::Fetch, roots.contains(&Root::Web)),
+        (Program::Metadata, plan.system.metadata.is_some()),
+        (Program::Storage, plan.storage.is_some()),
+    ];
+    let mut programs = Carried::new();
+    for (program, _) in needed.into_iter().filter(|(_, needed)| *needed) {
+        programs.insert(program.name(), embedded::program(program, plan.arch)?);
     }
     Ok(programs)
 }
 
 /// Stage 4: pack what is not packed yet.
 fn segments(job: &Job<'_>, plan: &Plan, carried: &Carried, root: Root) -> anyhow::Result<Segments> {
-    let program = |name| carried.get(name).copied().unwrap_or_default();
+    let bytes = |program: Program| carried.get(program.name()).copied().unwrap_or_default();
     let options = rootfs::Options {
-        init: program("init"),
-        fetch: program("fetch"),
-        metadata: program("metadata"),
-        storage: program("storage"),
+        init: bytes(Program::Init),
+        fetch: bytes(Program::Fetch),
+        metadata: bytes(Program::Metadata),
+        storage: bytes(Program::Storage),
         jobs: stages::jobs(),
         limits: Limits::default(),
         root,
