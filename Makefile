@@ -121,8 +121,13 @@ bench: deps-test build images ## measure; prints a table and writes target/bench
 bless: ## rewrite the expected texts of golden tests; read the difference before committing it
 	BLESS=1 cargo test --locked --workspace --lib --tests -- --skip vm_
 
-fuzz: ## run every fuzz target for SECONDS (60) each; needs nightly and cargo-fuzz
-	for crate in linuxkit-yaml assembler init; do (cd $$crate && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$(or $(SECONDS_EACH),60); done) || exit 1; done
+# Where there is no nightly compiler, the stable one is told to take its flags.
+FUZZ := $(shell rustup toolchain list 2>/dev/null | grep -q nightly && echo cargo +nightly fuzz || echo env RUSTC_BOOTSTRAP=1 cargo fuzz)
+
+fuzz: ## run every fuzz target for SECONDS_EACH (60); installs cargo-fuzz
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	for crate in linuxkit-yaml assembler init; do (cd $$crate && for target in $$($(FUZZ) list); do \
+	    $(FUZZ) run --target-dir "$(CURDIR)/target/fuzz" $$target -- -max_total_time=$(or $(SECONDS_EACH),60) || exit 1; done) || exit 1; done
 
 clean: ## remove everything that was built
 	cargo clean

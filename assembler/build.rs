@@ -28,7 +28,8 @@ fn main() {
         let programs = PROGRAMS.map(|name| (name, inits.join(arch).join(format!("hullkit-{name}"))));
         for (name, path) in programs.into_iter().chain([("stub", stubs.join(arch).join(stub))]) {
             if let Some(path) = present(&path) {
-                writeln!(carried, "    ({name:?}, {arch:?}, include_bytes!({path:?}).as_slice()),").expect("a String takes all");
+                writeln!(carried, "    ({name:?}, {arch:?}, include_bytes!({path:?}).as_slice()),")
+                    .expect("a String takes all");
             }
         }
     }

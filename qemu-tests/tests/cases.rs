@@ -18,9 +18,9 @@ use qemu_tests::checker;
 use qemu_tests::pages;
 use qemu_tests::place::Place;
 
-/// Machines that run side by side on two processors unless `--test-threads` says otherwise: an emulated processor fills a real one, but a
-/// third of the time one waits for a service or a disk.
-const MACHINES: usize = 3;
+/// Machines that run side by side on two processors unless `--test-threads` says otherwise: an emulated processor fills a real one, but
+/// half of the time one waits for a service, a disk or a clock.
+const MACHINES: usize = 4;
 
 fn main() -> ExitCode {
     // Each machine is started by a copy of this program, which then becomes QEMU.

@@ -140,7 +140,8 @@ mod tests {
         // Who waits for a line does not wait for as long as a boot may take.
         fs::write(disk.with_extension("test.yml"), "steps: [{console: {contains: [never said]}}]\n").expect("a folder");
         let said = run(&disk, folder.path(), &["--mem", "192"], None);
-        let causes = ["the boot failed in stage `root`", "no disk holds the root", "the console never showed `never said`"];
+        let causes =
+            ["the boot failed in stage `root`", "no disk holds the root", "the console never showed `never said`"];
         red(&said, Duration::from_secs(60), &causes);
     }
 

@@ -67,4 +67,4 @@ pub use share::SharedConsole;
 pub use signals::{Signal, on_signal};
 pub use start::{Sink, Stopper, Tools, Vm};
 pub use tpm::Tpm;
-pub use web::{Manners, Web};
+pub use web::{Manners, Part, Web};
