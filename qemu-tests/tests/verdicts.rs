@@ -86,6 +86,20 @@ mod tests {
     }
 
     #[test]
+    fn one_manifest_is_built_for_every_boot_of_a_matrix() {
+        let (said, folder) = test(&data("signed.yml"), &["--mem", "256", "--matrix", "netboot,uki,iso"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        for cell in ["amd64-bios-netboot", "amd64-uefi-uki", "amd64-bios-iso-cdrom"] {
+            assert!(
+                said.stdout.lines().any(|line| line.starts_with(cell) && line.contains(" passed ")),
+                "{}",
+                said.stdout
+            );
+            assert!(folder.path().join(cell).join("console.log").is_file(), "{cell}");
+        }
+    }
+
+    #[test]
     fn a_service_that_never_gets_healthy_is_named_with_its_last_lines() {
         let (said, folder) = test(&data("sick.yml"), &["--junit", "out.xml", "--github"]);
         let causes =

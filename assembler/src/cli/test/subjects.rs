@@ -114,22 +114,20 @@ fn built_before(paths: &[PathBuf], cells: &[Cell]) -> anyhow::Result<Option<Name
     let [path] = paths else { return Ok(None) };
     let mut names = Names::default();
     for cell in cells {
-        let name = match cell.format.ending() {
+        let (name, file) = match cell.format.ending() {
             Some(ending) => {
                 let Some(name) = path.to_str().and_then(|text| text.strip_suffix(ending)) else { continue };
-                PathBuf::from(name)
+                (PathBuf::from(name), path.clone())
             }
-            None => path.clone(),
-        };
-        let there = match cell.format.medium() {
-            Medium::Loose => {
-                let mut kernel = name.as_os_str().to_owned();
-                kernel.push("-kernel");
-                !path.exists() && Path::new(&kernel).is_file()
+            // Several files: what is named is the first part of their names.
+            None if path.exists() => continue,
+            None => {
+                let mut file = path.as_os_str().to_owned();
+                file.push(if cell.format.medium() == Medium::Netboot { ".ipxe" } else { "-kernel" });
+                (path.clone(), file.into())
             }
-            _ => path.is_file(),
         };
-        if there {
+        if file.is_file() {
             names.0.insert((None, cell.arch), name);
         }
     }
@@ -144,4 +142,33 @@ fn built_before(paths: &[PathBuf], cells: &[Cell]) -> anyhow::Result<Option<Name
         bail!("`{}` is no file", path.display());
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_not_what_was_built_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["host.yml", "host.raw", "host.ipxe", "host-kernel"] {
+            fs::write(folder.path().join(name), "").expect("a file");
+        }
+        let table = [
+            ("host.yml", "kernel+initrd", false),
+            ("host.yml", "netboot", false),
+            ("host.yml", "raw", false),
+            ("host", "kernel+initrd", true),
+            ("host", "netboot", true),
+            ("host.raw", "raw", true),
+        ];
+        for (name, format, want) in table {
+            let cell: Cell = format!("amd64 {format}").parse().expect(format);
+            let names = built_before(&[folder.path().join(name)], &[cell]).expect(name);
+            let found = names.and_then(|names| names.get(None, Arch::Amd64).map(Path::to_owned));
+            assert_eq!(found, want.then(|| folder.path().join("host")), "{name} as {format}");
+        }
+        let cell: Cell = "amd64 netboot".parse().expect("a cell");
+        assert!(built_before(&[folder.path().join("other")], &[cell]).is_err());
+    }
 }
