@@ -169,6 +169,8 @@ services: [{name: web, image: 'hullkit/busybox:latest', binds: ['db:/srv']}]
         let text = |path: &str| judge(&[&"mtype", &"-i", &partition, &format!("::{path}")]);
         assert_eq!((text("start4.elf"), text("overlays/miniuart-bt.dtbo")), ("firmware".into(), "overlay".into()));
         assert!(text("config.txt").contains("initramfs initrd.img followkernel"));
+        let cmdline = fs::read_to_string(file(&name, "-cmdline")).expect("a command line");
+        assert_eq!(text("cmdline.txt").trim(), cmdline.trim());
         for (on_card, ending) in [("kernel8.img", "-kernel"), ("initrd.img", "-initrd.img")] {
             let copy = folder.path().join(on_card);
             judge(&[&"mcopy", &"-n", &"-i", &partition, &format!("::{on_card}"), &copy]);
@@ -209,11 +211,12 @@ services: [{name: web, image: 'hullkit/busybox:latest', binds: ['db:/srv']}]
             "{}boot: {{root: disk}}\n",
             HOST.replace("latest'}\nmod", &format!("latest', cmdline: '{}'}}\nmod", "a=b ".repeat(600)))
         );
+        let wordy = words.replace(", persistent: true", "").replace("boot: {root: disk}\n", "");
         let zero = folder.path().join("stub");
         fs::write(&zero, b"no program").expect("a writable folder");
         let stub = format!("{HOST}boot: {{stub: '{}'}}\n", zero.display());
         let linuxkit = "kernel: {image: 'hullkit/kernel:latest'}\ninit: ['hullkit/busybox:latest']\nvolumes: [{name: db, persistent: true}]\n";
-        let cases: [(&str, &[&str], &str); 12] = [
+        let cases: [(&str, &[&str], &str); 15] = [
             (HOST, &["-f", "raw", "--size", "20M"], "--size 20M is too small: this host needs "),
             (HOST, &["-f", "vhd,raw", "--size", "2041G"], "2040 GiB"),
             (HOST, &["-f", "raw-bios", "--arch", "arm64"], "there is no raw-bios for arm64; there are "),
@@ -223,7 +226,10 @@ services: [{name: web, image: 'hullkit/busybox:latest', binds: ['db:/srv']}]
             (HOST, &["-f", "rpi", "--arch", "arm64"], "rpi has no partition to keep"),
             (&without_data(), &["-f", "rpi", "--arch", "arm64"], "name an image that has it in `boot.firmware`"),
             (&without_data(), &["-f", "uki", "--root", "disk"], "uki has no disk for the images"),
+            (HOST, &["-f", "vhd,dynamic-vhd"], "vhd and dynamic-vhd would be the same file: choose one of them"),
             (&words, &["-f", "raw"], "the kernel's command line has 24"),
+            (&wordy, &["-f", "kernel+initrd"], "the kernel's command line has 24"),
+            (&wordy, &["-f", "netboot"], "the kernel's command line has 25"),
             (&stub, &["-f", "raw"], "stub"),
             (
                 linuxkit,

@@ -2,6 +2,8 @@
 
 use std::process::ExitStatus;
 
+use super::GuestArch;
+
 /// How a machine's run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -37,6 +39,8 @@ pub enum Cause {
 /// What is known when QEMU is gone.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
+    /// What the machine was.
+    pub(super) arch: Option<GuestArch>,
     /// Why we ended it, if we did.
     pub(super) cause: Option<Cause>,
     /// `reason` of QMP's `SHUTDOWN` event.
@@ -70,11 +74,16 @@ impl Outcome {
             (_, Some(Cause::Killed)) => Self::Killed,
             (Some(reason), None) if reason.starts_with("host-") => Self::Killed,
             // Until QEMU 9 the power switch of riscv64's board ends QEMU on the spot (`hw/misc/sifive_test.c`).
-            (None, None) if evidence.status.is_some_and(|status| status.success()) && evidence.stderr.is_empty() => {
-                Self::PoweredOff
-            }
+            (None, None) if evidence.arch == Some(GuestArch::Riscv64) && evidence.went_silently() => Self::PoweredOff,
             _ => Self::QemuFailed { stderr: said(&evidence) },
         }
+    }
+}
+
+impl Evidence {
+    /// Tell whether QEMU ended in order and without a word.
+    fn went_silently(&self) -> bool {
+        self.status.is_some_and(|status| status.success()) && self.stderr.is_empty()
     }
 }
 
@@ -106,14 +115,17 @@ mod tests {
 
     #[test]
     fn a_board_that_ends_qemu_in_order_was_switched_off() {
-        let evidence = |status, stderr: &str| Evidence {
+        let evidence = |arch, status, stderr: &str| Evidence {
+            arch: Some(arch),
             status: Some(ExitStatus::from_raw(status)),
             stderr: stderr.to_owned(),
             ..Evidence::default()
         };
-        assert_eq!(Outcome::conclude(evidence(0, "")), Outcome::PoweredOff);
-        for (status, stderr) in [(0, "out of memory"), (256, ""), (9, "")] {
-            let outcome = Outcome::conclude(evidence(status, stderr));
+        let riscv64 = GuestArch::Riscv64;
+        assert_eq!(Outcome::conclude(evidence(riscv64, 0, "")), Outcome::PoweredOff);
+        let failed = [(riscv64, 0, "out of memory"), (riscv64, 256, ""), (riscv64, 9, ""), (GuestArch::Amd64, 0, "")];
+        for (arch, status, stderr) in failed {
+            let outcome = Outcome::conclude(evidence(arch, status, stderr));
             assert!(matches!(outcome, Outcome::QemuFailed { .. }), "{outcome:?}");
         }
     }

@@ -60,6 +60,7 @@ pub struct Stopper(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    arch: GuestArch,
     console: Console,
     ending: Mutex<Ending>,
     changed: Condvar,
@@ -104,7 +105,8 @@ impl Vm {
         let mut command = tools.launcher.command(&tools.qemu);
         command.args(argv(machine, tools.accelerator));
         command.stdin(OwnedFd::from(guest_serial)).stdout(OwnedFd::from(guest_control)).stderr(Stdio::piped());
-        let shared = keep(command).map_err(|cause| VmError::Spawn { program: tools.qemu.clone(), cause })?;
+        let shared =
+            keep(command, machine.arch).map_err(|cause| VmError::Spawn { program: tools.qemu.clone(), cause })?;
         let stopper = Stopper(Arc::clone(&shared));
         let connected = Qmp::connect(control, events_to(&shared), reader_end(&shared))
             .and_then(|qmp| read_console(&shared, serial.try_clone()?, sinks).map(|()| qmp));
@@ -369,6 +371,7 @@ impl Shared {
     fn outcome(&self) -> Outcome {
         let ending = self.lock();
         Outcome::conclude(Evidence {
+            arch: Some(self.arch),
             cause: ending.cause,
             shutdown: ending.shutdown.clone(),
             panic: self.console.panic_line(),
@@ -379,9 +382,9 @@ impl Shared {
 }
 
 /// Start the process on a thread that lives as long as the process does (see [`launch`](super::launch)).
-fn keep(command: Command) -> io::Result<Arc<Shared>> {
+fn keep(command: Command, arch: GuestArch) -> io::Result<Arc<Shared>> {
     let (sender, started) = mpsc::channel();
-    thread::Builder::new().name("qemu".to_owned()).spawn(move || match launch(command) {
+    thread::Builder::new().name("qemu".to_owned()).spawn(move || match launch(command, arch) {
         Err(error) => drop(sender.send(Err(error))),
         Ok((mut child, shared)) => {
             drop(sender.send(Ok(Arc::clone(&shared))));
@@ -394,11 +397,12 @@ fn keep(command: Command) -> io::Result<Arc<Shared>> {
 
 /// Start the process and read what it complains of. Its ends of the sockets are closed here with `command`, or the
 /// readers would never see their end.
-fn launch(mut command: Command) -> io::Result<(Child, Arc<Shared>)> {
+fn launch(mut command: Command, arch: GuestArch) -> io::Result<(Child, Arc<Shared>)> {
     let mut child = command.spawn()?;
     let watched = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);
     let watched = watched.and_then(|process| {
         let shared = Arc::new(Shared {
+            arch,
             console: Console::new(),
             ending: Mutex::new(Ending { readers: 3, ..Ending::default() }),
             changed: Condvar::new(),

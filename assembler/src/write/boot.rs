@@ -134,10 +134,7 @@ impl Boot {
     ///
     /// - [`WriteError::Layout`]: the kernel, the stub or the command line cannot be in one.
     pub fn uki(&self) -> Result<Uki, WriteError> {
-        let machine = match self.arch {
-            Arch::Amd64 => Machine::X64,
-            Arch::Arm64 => Machine::Arm64,
-        };
+        let machine = machine(self.arch);
         let version = pe::kernel_version(machine, &self.kernel)
             .map_err(|cause| WriteError::layout(WHAT, cause))?
             .unwrap_or_default();
@@ -158,6 +155,26 @@ impl Boot {
         let name: String = self.name.chars().filter(|char| !char.is_control() && !"\"\\$`".contains(*char)).collect();
         let build = self.identity.short();
         format!("ID=hullkit\nNAME=\"Hullkit\"\nPRETTY_NAME=\"{name}\"\nIMAGE_ID=\"{name}\"\nBUILD_ID={build}\n")
+    }
+}
+
+fn machine(arch: Arch) -> Machine {
+    match arch {
+        Arch::Amd64 => Machine::X64,
+        Arch::Arm64 => Machine::Arm64,
+    }
+}
+
+/// Refuse a command line of which the kernel would lose the end.
+///
+/// # Errors
+///
+/// - [`WriteError::Cmdline`].
+pub(super) fn check_cmdline(arch: Arch, kernel: &Sparse, cmdline: &str) -> Result<(), WriteError> {
+    let len = cmdline.len() as u64;
+    match pe::cmdline_max(machine(arch), kernel) {
+        Some(most) if len > most => Err(WriteError::Cmdline { len, most }),
+        _ => Ok(()),
     }
 }
 
@@ -185,6 +202,19 @@ fn json(plan: &impl serde::Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_line_of_which_the_kernel_would_lose_the_end_is_refused() {
+        let kernel = Sparse::new(4096);
+        check_cmdline(Arch::Arm64, &kernel, &"x".repeat(2047)).unwrap();
+        let said = check_cmdline(Arch::Arm64, &kernel, &"x".repeat(2048)).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "the kernel's command line has 2048 bytes; this kernel takes at most 2047: shorten `kernel.cmdline`"
+        );
+        // What does not say how much it takes is believed.
+        check_cmdline(Arch::Amd64, &kernel, &"x".repeat(5000)).unwrap();
+    }
 
     #[test]
     fn consoles_are_added_where_none_is_named() {

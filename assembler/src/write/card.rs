@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::WriteError;
-use super::boot::Boot;
+use super::boot::{Boot, check_cmdline};
 use crate::format::fat;
 use crate::format::gpt::{self, Entry, Mbr, mbr_kind};
 use crate::format::sparse::Sparse;
@@ -29,8 +29,10 @@ const CONFIG: &str = "arm_64bit=1\nkernel=kernel8.img\ninitramfs initrd.img foll
 /// # Errors
 ///
 /// - [`WriteError::Size`]: it does not fit into `size`.
+/// - [`WriteError::Cmdline`].
 /// - [`WriteError::Layout`]: a file cannot be on a card.
 pub fn card(boot: &Boot, firmware: &BTreeMap<String, Sparse>, size: Option<u64>) -> Result<Sparse, WriteError> {
+    check_cmdline(boot.arch, &boot.kernel, &boot.cmdline)?;
     let own = [
         ("config.txt", Sparse::of_bytes(CONFIG.as_bytes())),
         ("cmdline.txt", Sparse::of_bytes(format!("{}\n", boot.cmdline).into_bytes())),

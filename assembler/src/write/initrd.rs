@@ -11,6 +11,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use super::boot::check_cmdline;
 use super::output::Output;
 use super::{WriteError, io_error};
 use crate::format::sparse::Sparse;
@@ -25,14 +26,17 @@ const FORMAT: &str = "kernel+initrd";
 /// # Errors
 ///
 /// - [`WriteError::NoKernel`]: the plan has none.
+/// - [`WriteError::Cmdline`].
 /// - [`WriteError::Io`].
 pub fn outputs(plan: &Plan, segments: &Segments, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let (Some(planned), Some(files)) = (&plan.kernel, &segments.kernel) else {
         return Err(WriteError::NoKernel { format: FORMAT.to_owned() });
     };
+    let kernel = whole(&files.binary)?;
+    check_cmdline(plan.arch, &kernel, &planned.cmdline)?;
     let place = |suffix: &str| dir.join(format!("{name}-{suffix}"));
     Ok(vec![
-        Output::of(&place("kernel"), &whole(&files.binary)?),
+        Output::of(&place("kernel"), &kernel),
         Output::of(&place("initrd.img"), &joined(segments)?),
         Output::of(&place("cmdline"), &Sparse::of_bytes(planned.cmdline.as_bytes())),
     ])

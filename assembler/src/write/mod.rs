@@ -45,6 +45,14 @@ pub enum WriteError {
         /// The format that was asked for.
         format: String,
     },
+    /// The kernel would lose the end of its command line.
+    #[error("the kernel's command line has {len} bytes; this kernel takes at most {most}: shorten `kernel.cmdline`")]
+    Cmdline {
+        /// Its length in bytes.
+        len: u64,
+        /// The most that the kernel takes.
+        most: u64,
+    },
     /// A disk would be too small for what goes onto it.
     #[error("--size {} is too small: this host needs {} at least", mib(*size), mib(*least))]
     Size {

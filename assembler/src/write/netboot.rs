@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use super::boot::{Boot, with_words};
+use super::boot::{Boot, check_cmdline, with_words};
 use super::output::Output;
 use super::{WriteError, io_error};
 use crate::digest::Digest;
@@ -25,18 +25,21 @@ const BASE: &str = "isset ${cwuri} || set cwuri ${filename}\n\
 ///
 /// # Errors
 ///
+/// - [`WriteError::Cmdline`].
 /// - [`WriteError::Io`].
 pub fn outputs(boot: &Boot, dir: &Path, name: &str) -> Result<Vec<Output>, WriteError> {
     let place = |suffix: &str| dir.join(format!("{name}{suffix}"));
-    let (script, root) = match &boot.root {
-        None => (script(name, "", &boot.cmdline), None),
+    let (base, cmdline, root) = match &boot.root {
+        None => ("", boot.cmdline.clone(), None),
         Some(Root { image, .. }) => {
             let path = place("-root.img");
             let digest = Digest::read(image.reader()).map_err(io_error("read", &path))?;
             let words = format!("hullkit.root=${{base}}{name}-root.img hullkit.root_sha256={}", digest.hex());
-            (script(name, BASE, &with_words(&boot.cmdline, &words)), Some(Output::of(&path, image)))
+            (BASE, with_words(&boot.cmdline, &words), Some(Output::of(&path, image)))
         }
     };
+    check_cmdline(boot.arch, &boot.kernel, &cmdline)?;
+    let script = script(name, base, &cmdline);
     let mut outputs = vec![
         Output::of(&place(".ipxe"), &Sparse::of_bytes(script.as_bytes())),
         Output::of(&place("-kernel"), &boot.kernel),

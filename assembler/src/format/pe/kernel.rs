@@ -11,6 +11,8 @@ use crate::format::sparse::Sparse;
 const CMDLINE_ARM64: u64 = 2047;
 /// Version of the boot protocol that says how long a command line may be and how much memory the kernel needs; 3.8 has it.
 const PROTOCOL: u16 = 0x20b;
+/// The one that says the first of these.
+const CMDLINE_PROTOCOL: u16 = 0x206;
 /// Most bytes of a version.
 const VERSION_MAX: usize = 64;
 /// How far into an arm64 kernel its version is looked for, in bytes, and how much is read at a time.
@@ -79,6 +81,24 @@ impl Kernel {
                 };
                 Err(refused(what))
             }
+        }
+    }
+}
+
+/// Tell how many bytes a kernel's command line may have, the NUL not counted; it loses what is behind them.
+///
+/// Out: nothing if it does not say, as one that is no bzImage or older than 2.6.22.
+///
+/// # Source
+///
+/// Linux, `Documentation/arch/x86/boot.rst`, `cmdline_size`, which protocol 2.06 brought.
+#[must_use]
+pub fn cmdline_max(machine: Machine, linux: &Sparse) -> Option<u64> {
+    match machine {
+        Machine::Arm64 => Some(CMDLINE_ARM64),
+        Machine::X64 => {
+            let head = setup_header(linux).filter(|head| head.version >= CMDLINE_PROTOCOL)?;
+            Some(head.cmdline_size.get().into())
         }
     }
 }

@@ -32,7 +32,7 @@ mod tests;
 
 use std::io;
 
-pub use kernel::{Kernel, kernel_version};
+pub use kernel::{Kernel, cmdline_max, kernel_version};
 pub use layout::Machine;
 pub use read::{Image, Section, dump, read};
 pub use uki::{Parts, Uki, uki};
