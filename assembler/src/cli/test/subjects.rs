@@ -169,6 +169,6 @@ mod tests {
             assert_eq!(found, want.then(|| folder.path().join("host")), "{name} as {format}");
         }
         let cell: Cell = "amd64 netboot".parse().expect("a cell");
-        assert!(built_before(&[folder.path().join("other")], &[cell]).is_err());
+        built_before(&[folder.path().join("other")], &[cell]).expect_err("there is nothing of that name");
     }
 }
