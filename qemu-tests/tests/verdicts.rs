@@ -182,7 +182,7 @@ mod tests {
         let name = place.build(&data("signed.yml"), "uki", arch, folder.path(), &[]).expect("a build");
         let unsigned = name.with_extension("efi");
         let said = run_on(arch, &unsigned, folder.path(), &["--mem", "256", "--secure-boot"], None);
-        red(&said, Duration::from_secs(90), &["Secure Boot refused it", "Access Denied"]);
+        red(&said, Duration::from_secs(60), &["Secure Boot refused it", "Access Denied"]);
         let file = |name: &str| folder.path().join(name).display().to_string();
         let (key, signed) = (file("key"), file("signed.efi"));
         let (theirs, cert) = (format!("{keys}/PkKek-1-snakeoil.key"), format!("{keys}/PkKek-1-snakeoil.pem"));
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(said.code, Some(0), "{said:?}");
         let console = folder.path().join(format!("{arch}-uefi-uki/console.log"));
         let console = fs::read_to_string(console).expect("a console");
-        assert!(console.contains("ecure boot enabled"), "{console}");
+        assert!(console.contains("secureboot: Secure boot enabled"), "{console}");
     }
 
     #[test]
